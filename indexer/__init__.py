@@ -1,0 +1,1 @@
+"""From a catalogue of photos to an index that answers: readers, store, engines, pipeline."""

@@ -1,0 +1,1 @@
+"""Engines: whatever answers nearest-neighbour queries behind ``indexer.protocols.Engine``."""

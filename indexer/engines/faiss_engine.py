@@ -1,0 +1,235 @@
+"""The embedded engine: FAISS for what a generation holds, SQLite for what is true.
+
+What came since the generation was built is scanned exactly beside it. Every candidate's vector is
+read back from ``items.sqlite`` in the snapshot the search began with: scores are exact whatever
+the index rounds, and a deleted item or an old vector cannot be answered.
+Ties: higher score first, then the smaller id.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from indexer.database import ReaderPool
+from indexer.engines.search import Search
+from indexer.engines.view import View, catch_up, first_view, open_index
+from indexer.errors import (
+    FingerprintMismatchError,
+    GenerationError,
+    IndexerError,
+    NoGenerationError,
+    QueryError,
+)
+from indexer.generations import read_current
+from indexer.protocols import Hit, Item, Vectors
+from indexer.reading import find_items, find_vectors_by_id, read_change
+from indexer.store import LENGTH_TOLERANCE
+
+
+class FaissEngine:
+    """The ``Engine`` over a store's current generation; made by ``open``. Thread-safe."""
+
+    def __init__(self, store: Path, pool: ReaderPool, view: View) -> None:
+        self.store = store
+        self._pool = pool
+        self._view = view
+        self._view_lock = Lock()
+        self._refresh_lock = Lock()
+        self._refused: tuple[str, IndexerError] | None = None
+
+    @classmethod
+    def open(cls, store: Path, *, fingerprint: str | None = None) -> Self:
+        """Open the current generation of a store.
+
+        Args:
+            store: The store's folder.
+            fingerprint: The embedder's that queries will come from; None takes the index's.
+
+        Raises:
+            NoStoreError: There is no store at this path.
+            NoGenerationError: Nothing was published yet; names the command that does.
+            FingerprintMismatchError: The index is another embedder's; names both.
+            GenerationCorruptError: Its files are truncated, altered or foreign.
+        """
+        store = store.absolute()
+        pool = ReaderPool(store)
+        try:
+            return cls(store, pool, open_view(store, pool, fingerprint))
+        except BaseException:
+            pool.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store; searches under way end well, later ones are refused."""
+        self._pool.close()
+
+    @property
+    def fingerprint(self) -> str:
+        """The embedder's whose queries can be answered."""
+        return self._view.opened.manifest.fingerprint
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a query."""
+        return self._view.opened.manifest.dim
+
+    @property
+    def generation(self) -> str:
+        """The id of the generation that answers."""
+        return self._view.opened.manifest.id
+
+    def __len__(self) -> int:
+        with self._snapshot() as (_, view):
+            return len(view)
+
+    @property
+    def pending(self) -> int:
+        """How many findable items are not in the built index yet, and are scanned beside it."""
+        with self._snapshot() as (_, view):
+            return len(view.added)
+
+    def search(
+        self,
+        queries: Vectors,
+        limit: int,
+        *,
+        exact: bool = False,
+        exclude: Sequence[str] = (),
+        effort: int | None = None,
+    ) -> list[list[Hit]]:
+        """The nearest items of each query; see ``Engine.search``.
+
+        Args:
+            queries: (B, dim) float32, rows of unit length.
+            limit: At most so many answers, at least 1.
+            exact: Look at every vector instead of the promising lists.
+            exclude: Ids that are not answered; they do not shorten the answer.
+            effort: Lists to probe at first; None takes the number the index was measured with.
+
+        Raises:
+            QueryError: Queries of another shape, not finite or not of unit length; limit below 1.
+        """
+        queries = check_queries(queries, self.dim)
+        if limit < 1:
+            raise QueryError(f"limit must be at least 1; found {limit}.")
+        with self._snapshot() as (connection, view):
+            return Search(connection, view, limit, frozenset(exclude)).run(
+                queries, exact=exact, effort=effort
+            )
+
+    def get(self, ids: Sequence[str]) -> list[Item | None]:
+        """The items with these ids, None where there is none (any more)."""
+        with self._pool.read() as connection:
+            return find_items(connection, ids)
+
+    def vectors(self, ids: Sequence[str]) -> list[Vectors | None]:
+        """The vectors (dim,) of these items, None where there is none (any more)."""
+        with self._snapshot() as (connection, view):
+            return find_vectors_by_id(connection, view.embedder, self.dim, ids)
+
+    def refresh(self) -> bool:
+        """Take up a newly published generation, or an older one after a rollback.
+
+        Costs the reading of one line if there is none. A generation that is refused is refused
+        again without another look, and the one that answers goes on.
+
+        Raises:
+            FingerprintMismatchError: The new generation is another embedder's; names both.
+            GenerationCorruptError: Its files are truncated, altered or foreign.
+        """
+        if not self._refresh_lock.acquire(blocking=False):
+            return False  # another thread is at it; this one goes on with what there is
+        try:
+            return self._take_up(read_current(self.store))
+        finally:
+            self._refresh_lock.release()
+
+    def _take_up(self, current: str | None) -> bool:
+        if current is None or current == self.generation:
+            self._refused = None
+            return False
+        if self._refused is not None and self._refused[0] == current:
+            raise self._refused[1].with_traceback(None)
+        try:
+            view = open_view(self.store, self._pool, self.fingerprint)
+        except (GenerationError, FingerprintMismatchError) as error:
+            self._refused = (current, error)
+            raise
+        with self._view_lock:
+            self._view = view
+        return True
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[tuple[Connection, View]]:
+        """A read transaction and the view of exactly its change number."""
+        while True:
+            with self._pool.read() as connection:
+                change = read_change(connection)
+                view = self._view_at(connection, change)
+                if view is not None:
+                    yield connection, view
+                    return
+            # Another thread has seen a later change meanwhile: begin again, later.
+
+    def _view_at(self, connection: Connection, change: int) -> View | None:
+        view = self._view
+        if view.change == change:
+            return view
+        with self._view_lock:
+            if self._view.change < change:
+                self._view = catch_up(connection, self._view)
+            return self._view if self._view.change == change else None
+
+
+def open_view(store: Path, pool: ReaderPool, fingerprint: str | None) -> View:
+    """Open whatever is current, trying again if it is replaced and removed meanwhile."""
+    while True:
+        current = read_current(store)
+        if current is None:
+            raise NoGenerationError(store)
+        try:
+            opened = open_index(store, current)
+        except GenerationError:
+            if read_current(store) != current:
+                continue
+            raise
+        found = opened.manifest.fingerprint
+        if fingerprint is not None and found != fingerprint:
+            raise FingerprintMismatchError(
+                found=found, expected=fingerprint, where=f"Generation '{current}' of '{store}'"
+            )
+        with pool.read() as connection:
+            return first_view(connection, opened)
+
+
+def check_queries(queries: Vectors, dim: int) -> Vectors:
+    """Refuse queries that would give scores which are no cosines."""
+    if queries.ndim != 2 or queries.shape[1] != dim or queries.dtype != np.float32:
+        raise QueryError(
+            f"Expected float32 queries of shape (B, {dim}), found {queries.dtype} {queries.shape}. "
+            "They have to come from the embedder the index was made with."
+        )
+    lengths = np.linalg.norm(queries, axis=1)
+    if not (np.abs(lengths - 1) <= LENGTH_TOLERANCE).all():  # so written, NaN is refused as well
+        raise QueryError(
+            f"Queries must be of unit length; found lengths from {lengths.min():.6g} to "
+            f"{lengths.max():.6g}. Divide each by its length."
+        )
+    return np.ascontiguousarray(queries)

@@ -1,0 +1,148 @@
+"""One search: candidates from a view, their true vectors from the database, as wide as needed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.engines.recall import TOLERANCE, fetch_width
+from indexer.engines.view import View, top_rows
+from indexer.protocols import Hit, Vectors
+from indexer.reading import Found, Rows, find_rows, find_vectors_by_id, stream_vectors
+
+# A search that has too few answers, or a tie at its end, looks this many times further.
+WIDEN = 4
+
+Candidates = tuple[Vectors, Rows]
+
+
+class Task(NamedTuple):
+    """Queries by their place in the batch, and how hard to look for their answers."""
+
+    numbers: list[int]
+    width: int
+    nprobe: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is asked of a view, within the snapshot ``connection`` reads.
+
+    Attributes:
+        connection: A read transaction at the view's change number.
+        view: What answers.
+        limit: At most so many answers.
+        excluded: Ids that are not answered.
+    """
+
+    connection: Connection
+    view: View
+    limit: int
+    excluded: frozenset[str]
+
+    def run(self, queries: Vectors, *, exact: bool, effort: int | None) -> list[list[Hit]]:
+        """Answer each query (B, dim): score descending, then id ascending."""
+        opened, dim = self.view.opened, queries.shape[1]
+        lists = opened.manifest.nlist
+        known = find_vectors_by_id(self.connection, self.view.embedder, dim, sorted(self.excluded))
+        hidden = sum(vector is not None for vector in known)
+        expected = min(self.limit, len(self.view) - hidden)
+        answers: list[list[Hit]] = [[] for _ in queries]
+        nprobe = lists if exact else min(max(1, effort or opened.manifest.nprobe), lists)
+        everyone = list(range(len(queries)))
+        tasks = [Task(everyone, fetch_width(self.limit + hidden), nprobe)] if expected > 0 else []
+        while tasks:
+            numbers, width, nprobe = tasks.pop()
+            if not numbers:
+                continue
+            width = min(width, len(self.view))
+            parts = self.propose(queries[numbers], width, nprobe, scan=exact and not opened.exact)
+            found = find_rows(self.connection, dim, distinct_rows(parts))
+            short = Task([], WIDEN * width, min(WIDEN * nprobe, lists))
+            cut = Task([], WIDEN * width, nprobe)
+            for place, number in enumerate(numbers):
+                mine = [(scores[place], rows[place]) for scores, rows in parts]
+                hits, doubt = self.rank(queries[number], mine, found)
+                answers[number] = hits
+                if len(hits) < expected and (width < len(self.view) or nprobe < lists):
+                    short.numbers.append(number)
+                elif width < len(self.view) and hits and not settled(hits, mine, width, doubt):
+                    cut.numbers.append(number)
+            tasks += [short, cut]
+        return answers
+
+    def propose(
+        self, queries: Vectors, width: int, nprobe: int, *, scan: bool
+    ) -> Sequence[Candidates]:
+        """Scores and rows (B, up to width) of the candidates, from one or more places."""
+        if not scan:
+            return self.view.search(queries, width, nprobe)
+        best = (np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))
+        for numbers, vectors in stream_vectors(
+            self.connection, self.view.embedder, queries.shape[1]
+        ):
+            scores, rows = top_rows(queries @ vectors.T, numbers, width)
+            scores, rows = np.hstack([best[0], scores]), np.hstack([best[1], rows])
+            order = np.argsort(-scores, axis=1, kind="stable")[:, :width]
+            best = (
+                np.take_along_axis(scores, order, axis=1),
+                np.take_along_axis(rows, order, axis=1),
+            )
+        return [best]
+
+    def rank(
+        self, query: Vectors, candidates: Sequence[Candidates], found: dict[int, Found]
+    ) -> tuple[list[Hit], float]:
+        """The answers among one query's candidates by their true vectors.
+
+        Returns:
+            The answers, and how far a candidate's proposed score was from the true one at most.
+        """
+        proposed = {
+            int(row): float(score)
+            for scores, rows in candidates
+            for score, row in zip(scores, rows, strict=True)
+            if int(row) in found
+        }
+        if not proposed:
+            return [], 0.0
+        scores = cosines(np.stack([found[row].vector for row in proposed]), query)
+        doubt = float(np.abs(scores - np.array(list(proposed.values()))).max())
+        hits = [Hit(found[row].id, float(s)) for row, s in zip(proposed, scores, strict=True)]
+        kept = [hit for hit in hits if hit.id not in self.excluded]
+        return sorted(kept, key=lambda hit: (-hit.score, hit.id))[: self.limit], doubt
+
+
+def cosines(vectors: Vectors, query: Vectors) -> npt.NDArray[np.float64]:
+    """Inner products of unit vectors (N, dim) and (dim,), each the same whatever else is in N.
+
+    A matrix product would round differently with the number of rows, and equal photos would not
+    get equal scores.
+    """
+    products = vectors.astype(np.float64) * query.astype(np.float64)
+    sums: npt.NDArray[np.float64] = products.sum(axis=1)
+    return sums.clip(-1.0, 1.0)
+
+
+def distinct_rows(parts: Sequence[Candidates]) -> Iterator[int]:
+    """Every row number proposed, once; the padding is left out."""
+    for row in np.unique(np.concatenate([rows.ravel() for _, rows in parts])):
+        if row >= 0:
+            yield int(row)
+
+
+def settled(
+    hits: Sequence[Hit], candidates: Sequence[Candidates], width: int, doubt: float
+) -> bool:
+    """Whether nothing just beyond the candidates could belong into the answer.
+
+    That is so if the last candidate of each place is truly worse than the last answer: an equal
+    one further on might have the smaller id, and an index that rounds might have put it there.
+    """
+    last = hits[-1].score - doubt - TOLERANCE
+    return all(
+        len(rows) < width or rows[-1] < 0 or scores[-1] < last for scores, rows in candidates
+    )

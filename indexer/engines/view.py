@@ -1,0 +1,165 @@
+"""What answers at one moment: an opened generation, and what changed since it was built.
+
+A view is never changed. A change in the store makes a new one, so a search that has begun goes on
+with what it began with.
+"""
+
+import sqlite3
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from indexer.engines.faiss_index import load_index, search_index
+from indexer.errors import GenerationCorruptError, GenerationError
+from indexer.generations import GENERATIONS, INDEX, verify
+from indexer.manifest import Manifest
+from indexer.protocols import Vectors
+from indexer.reading import Rows, find_embedder, read_change, read_changes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """A generation's index, memory-mapped."""
+
+    index: Any
+    manifest: Manifest
+
+    @property
+    def exact(self) -> bool:
+        """Whether it holds the vectors unrounded, so that probing all lists is exact."""
+        return self.manifest.index.endswith("Flat")
+
+
+def open_index(store: Path, generation: str) -> OpenIndex:
+    """Check a generation's files and map its index.
+
+    The hash is checked first because FAISS trusts what it reads: a damaged file can end the
+    process instead of raising.
+
+    Raises:
+        UnknownGenerationError: There is no generation of this id.
+        GenerationCorruptError: Truncated, altered or foreign.
+    """
+    manifest = verify(store, generation)
+    index = load_index(store / GENERATIONS / generation / INDEX)
+    if (index.ntotal, index.d) != (manifest.count, manifest.dim):
+        raise GenerationCorruptError(
+            f"The index of generation '{generation}' holds {index.ntotal} vectors of {index.d} "
+            f"numbers; its manifest says {manifest.count} of {manifest.dim}. Build a new one with "
+            "'niteru index'."
+        )
+    return OpenIndex(index, manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An index with the changes that lie beside it.
+
+    Attributes:
+        opened: The generation.
+        embedder: The embedder's number in the store.
+        change: The store's change number this view is of.
+        last_row: The highest row number seen.
+        removed: (R,) rows of the index that are no item's vector any more.
+        selector: Those rows, as FAISS wants to be told; None if there are none.
+        added: (A,) rows that came since, ascending.
+        vectors: (A, dim) their vectors.
+    """
+
+    opened: OpenIndex
+    embedder: int
+    change: int
+    last_row: int
+    removed: Rows
+    selector: Any
+    added: Rows
+    vectors: Vectors
+
+    def __len__(self) -> int:
+        return self.opened.manifest.count - len(self.removed) + len(self.added)
+
+    def search(self, queries: Vectors, width: int, nprobe: int) -> list[tuple[Vectors, Rows]]:
+        """Candidates from the index and from beside it: scores and rows (B, width) of each."""
+        index = search_index(
+            self.opened.index, queries, width, nprobe=nprobe, selector=self.selector
+        )
+        return [index, top_rows(queries @ self.vectors.T, self.added, width)]
+
+
+def top_rows(scores: Vectors, rows: Rows, width: int) -> tuple[Vectors, Rows]:
+    """The ``width`` best of each line of scores (B, N), best first, with their row numbers."""
+    width = min(width, len(rows))
+    if not width:
+        empty = np.empty((len(scores), 0))
+        return empty.astype(np.float32), empty.astype(np.int64)
+    best = np.argpartition(-scores, width - 1, axis=1)[:, :width]
+    chosen = np.take_along_axis(scores, best, axis=1)
+    order = np.argsort(-chosen, axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1), rows[np.take_along_axis(best, order, axis=1)]
+
+
+def first_view(connection: sqlite3.Connection, opened: OpenIndex) -> View:
+    """The view of a generation in a snapshot of the store."""
+    manifest = opened.manifest
+    found = find_embedder(connection, manifest.fingerprint)
+    if found is None:
+        raise vectors_gone(manifest)
+    if read_change(connection) < manifest.change:
+        raise GenerationCorruptError(
+            f"Generation '{manifest.id}' was built at change {manifest.change} of items.sqlite, "
+            f"which is at change {read_change(connection)}: an older copy was put back. Build a "
+            "generation that fits it with 'niteru index'."
+        )
+    nothing = np.empty(0, np.int64)
+    blank = View(
+        opened=opened,
+        embedder=found[0],
+        change=manifest.change,
+        last_row=manifest.last_row,
+        removed=nothing,
+        selector=None,
+        added=nothing,
+        vectors=np.empty((0, manifest.dim), np.float32),
+    )
+    return catch_up(connection, blank)
+
+
+def catch_up(connection: sqlite3.Connection, view: View) -> View:
+    """The view after all that changed in the store since ``view``."""
+    change = read_change(connection)
+    if change == view.change:
+        return view
+    manifest = view.opened.manifest
+    found = find_embedder(connection, manifest.fingerprint)
+    if found is None or found[0] != view.embedder:
+        raise vectors_gone(manifest)
+    news = read_changes(
+        connection, view.embedder, manifest.dim, change=view.change, row=view.last_row
+    )
+    keep = ~np.isin(view.added, news.removed)
+    removed, selector = view.removed, view.selector
+    gone = news.removed[news.removed <= manifest.last_row]
+    if len(gone):
+        removed = np.concatenate([removed, gone])
+        selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
+    return replace(
+        view,
+        change=change,
+        last_row=max(view.last_row, int(news.rows[-1]) if len(news.rows) else 0),
+        removed=removed,
+        selector=selector,
+        added=np.concatenate([view.added[keep], news.rows]),
+        vectors=np.concatenate([view.vectors[keep], news.vectors]),
+    )
+
+
+def vectors_gone(manifest: Manifest) -> GenerationError:
+    """The error when garbage collection has taken the vectors of a generation still in use."""
+    return GenerationError(
+        f"The vectors of the embedder '{manifest.fingerprint}' were garbage-collected with its "
+        "last generation. Restart with the weights of the current generation, or index the "
+        "catalogue again with these."
+    )

@@ -1,0 +1,119 @@
+"""Everything the indexer refuses, in one tree.
+
+    IndexerError
+    ├── CatalogueError            a manifest or directory that cannot be read as a catalogue
+    │   └── NothingToIndexError   an empty catalogue, or one without a single usable photo
+    ├── EmbedderError             an embedder that breaks its promise (shape, finite, length)
+    ├── QueryError                a search that cannot be answered as asked
+    ├── StoreError
+    │   ├── NoStoreError          no store there
+    │   ├── StoreBusyError        another process (``pid``) is writing
+    │   ├── StoreVersionError     written by a newer niteru, or not by niteru at all
+    │   ├── StoreCorruptError     the database file is damaged
+    │   └── StoreFullError        no space left on the device
+    ├── GenerationError
+    │   ├── NoGenerationError     nothing was published yet
+    │   ├── UnknownGenerationError  no generation of that id
+    │   └── GenerationCorruptError  truncated, altered or foreign files
+    └── FingerprintMismatchError  vectors of other weights than the embedder's
+
+A message says what was found, what was expected and what to do. An unreadable photo is no error
+here: it is a ``Failure`` in the report of the run.
+"""
+
+from pathlib import Path
+
+
+class IndexerError(Exception):
+    """Anything the indexer refuses."""
+
+
+class CatalogueError(IndexerError):
+    """The catalogue cannot be read; the message names the file and the line, if there is one."""
+
+
+class NothingToIndexError(CatalogueError):
+    """The catalogue is empty or none of its photos can be used; the store is as it was."""
+
+
+class EmbedderError(IndexerError):
+    """An embedder returned something else than (B, dim) finite float32 rows of unit length."""
+
+
+class QueryError(IndexerError):
+    """A query of the wrong shape, not finite, not of unit length, or a limit below 1."""
+
+
+class StoreError(IndexerError):
+    """The store cannot be used."""
+
+
+class NoStoreError(StoreError):
+    """There is no store at this path."""
+
+    def __init__(self, store: Path) -> None:
+        super().__init__(
+            f"There is no niteru store at '{store}'. "
+            f"Make one with: niteru index CATALOGUE --store {store}"
+        )
+        self.store = store
+
+
+class StoreBusyError(StoreError):
+    """Another process is writing; ``pid`` is its id, None if it cannot be told."""
+
+    def __init__(self, store: Path, pid: int | None) -> None:
+        who = "another process" if pid is None else f"process {pid}"
+        super().__init__(
+            f"The store '{store}' is being written by {who}; one writer at a time. "
+            "Wait until it has finished, or stop it: what it has stored so far is kept."
+        )
+        self.store, self.pid = store, pid
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer version, or is another program's file."""
+
+
+class StoreCorruptError(StoreError):
+    """``items.sqlite`` is damaged or no database."""
+
+
+class StoreFullError(StoreError):
+    """No space is left on the device; everything committed before is kept."""
+
+
+class GenerationError(IndexerError):
+    """A generation cannot be used."""
+
+
+class NoGenerationError(GenerationError):
+    """The store has no current generation."""
+
+    def __init__(self, store: Path) -> None:
+        super().__init__(
+            f"The store '{store}' has no published generation. "
+            f"Make one with: niteru index CATALOGUE --store {store}"
+        )
+        self.store = store
+
+
+class UnknownGenerationError(GenerationError):
+    """There is no generation of this id."""
+
+
+class GenerationCorruptError(GenerationError):
+    """A file of the generation is missing, truncated, altered or not ours."""
+
+
+class FingerprintMismatchError(IndexerError):
+    """The index and the embedder come from different weights or another preprocessing."""
+
+    def __init__(self, *, found: str, expected: str, where: str) -> None:
+        super().__init__(
+            f"{where} holds vectors of the embedder '{found}', but the embedder in use is "
+            f"'{expected}': their vectors cannot be compared. Use the weights that made the index, "
+            "or index the catalogue again with these: niteru index CATALOGUE --store STORE "
+            "--weights WEIGHTS"
+        )
+        self.found, self.expected = found, expected

@@ -1,0 +1,159 @@
+"""What a generation says of itself: ``manifest.json``, with the hash of each file and its own."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from indexer.errors import GenerationCorruptError
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+class Frozen(BaseModel):
+    """Immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileRecord(Frozen):
+    """A file of a generation."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Trial(Frozen):
+    """One point of the curve the index was chosen from: measured, not predicted."""
+
+    index: str
+    nprobe: int
+    recall_at_10: float
+    microseconds: float
+
+
+class Contents(Frozen):
+    """What an index holds and how well it was measured to answer.
+
+    Attributes:
+        engine: The engine that reads it.
+        index: FAISS factory string.
+        nprobe: Lists to probe for the measured recall; 0 for an index without lists.
+        nlist: Lists in the index; 0 for an index without lists.
+        count: Vectors in the index.
+        dim: Numbers in a vector.
+        fingerprint: The embedder's.
+        change: The store's change number when it was built.
+        last_row: The highest row number by then.
+        recall_at_10: Part of the ten true neighbours found, read back from the written file.
+        recall_queries: Held-out, photo-like queries it was measured with.
+        build_seconds: Time to choose, train, fill, write and measure.
+        curve: What was tried on the way.
+    """
+
+    engine: Literal["faiss"] = "faiss"
+    index: str
+    nprobe: int = Field(ge=0)
+    nlist: int = Field(ge=0)
+    count: int = Field(ge=1)
+    dim: int = Field(ge=1)
+    fingerprint: str
+    change: int = Field(ge=0)
+    last_row: int = Field(ge=0)
+    recall_at_10: float = Field(ge=0, le=1)
+    recall_queries: int = Field(ge=1)
+    build_seconds: float = Field(ge=0)
+    curve: tuple[Trial, ...] = ()
+
+
+class Manifest(Contents):
+    """Contents, origin and files of a generation."""
+
+    format: int = FORMAT
+    id: str
+    created: str
+    niteru: str
+    files: Mapping[str, FileRecord]
+
+    def dump(self) -> bytes:
+        """As stored: JSON whose ``checksum`` is the SHA-256 of the rest."""
+        body = self.model_dump(mode="json")
+        return (json.dumps({**body, "checksum": checksum(body)}, indent=2) + "\n").encode()
+
+
+def checksum(body: Mapping[str, object]) -> str:
+    """SHA-256 of a manifest without its checksum, whatever its layout."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of a generation's folder.
+
+    Raises:
+        GenerationCorruptError: Missing, damaged, of a newer format, or another folder's.
+    """
+    path = folder / MANIFEST
+    try:
+        body = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise GenerationCorruptError(refusal(folder, f"it has no {MANIFEST}")) from None
+    except ValueError as error:
+        raise GenerationCorruptError(refusal(folder, f"{MANIFEST} is no JSON: {error}")) from error
+    if not isinstance(body, dict) or "checksum" not in body:
+        raise GenerationCorruptError(refusal(folder, f"{MANIFEST} is not one of niteru's"))
+    found = body.pop("checksum")
+    if found != checksum(body):
+        raise GenerationCorruptError(refusal(folder, f"{MANIFEST} was altered: checksum differs"))
+    if body.get("format") != FORMAT:
+        reason = f"{MANIFEST} has format {body.get('format')}, this niteru reads {FORMAT}"
+        raise GenerationCorruptError(refusal(folder, reason))
+    try:
+        manifest = Manifest.model_validate(body)
+    except ValidationError as error:
+        raise GenerationCorruptError(
+            refusal(folder, f"{MANIFEST} is incomplete: {error}")
+        ) from error
+    if manifest.id != folder.name:
+        reason = f"{MANIFEST} belongs to generation '{manifest.id}'"
+        raise GenerationCorruptError(refusal(folder, reason))
+    return manifest
+
+
+def hash_file(path: Path) -> FileRecord:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileRecord(sha256=digest, bytes=file.tell())
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Compare every file of a generation with its manifest.
+
+    Raises:
+        GenerationCorruptError: Names the first file that differs, and how.
+    """
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise GenerationCorruptError(refusal(folder, f"{name} is missing"))
+        size = path.stat().st_size
+        if size != expected.bytes:
+            reason = f"{name} has {size:,} bytes instead of {expected.bytes:,}"
+            raise GenerationCorruptError(refusal(folder, reason))
+        if hash_file(path) != expected:
+            raise GenerationCorruptError(
+                refusal(folder, f"{name} was altered: its SHA-256 is not the manifest's")
+            )
+
+
+def refusal(folder: Path, reason: str) -> str:
+    """The message of a refused generation: what is wrong and what to do."""
+    return (
+        f"The generation '{folder.name}' is refused: {reason}. Go back to another one with "
+        "'niteru rollback', or build a new one with 'niteru index': items.sqlite holds everything."
+    )

@@ -1,0 +1,325 @@
+"""Indexing a catalogue: read, embed what changed, store, build, verify, publish.
+
+Threads read and embed; one writer, the caller's thread, stores. Whatever was stored is kept when
+the run is stopped, killed or fails, and the next run goes on from there. Nothing that answers
+queries changes before the last step.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from indexer.database import ReaderPool, storage_errors
+from indexer.engines.faiss_index import IndexPolicy, build_index
+from indexer.errors import GenerationError, NothingToIndexError
+from indexer.filesystem import FileSystem, LocalFileSystem
+from indexer.generations import (
+    Clock,
+    Generation,
+    new_id,
+    next_id,
+    publish,
+    read_current,
+    remove_old,
+    utc_now,
+    verify,
+)
+from indexer.intake import Batch, Intake
+from indexer.manifest import Contents, Manifest
+from indexer.protocols import Catalogue, Embedder, Entry
+from indexer.reading import count_vectors, find_embedder, has_changed, read_change
+from indexer.report import Failure, IndexReport, Progress, Stage
+from indexer.store import StoreWriter, open_writer
+
+REPORTS = "reports"
+# A transaction costs a wait for the disk, so it takes many records; but a crash loses what is not
+# committed, so it does not wait longer than this for them.
+COMMIT_RECORDS = 256
+COMMIT_SECONDS = 1.0
+
+
+def index_catalogue(
+    catalogue: Catalogue,
+    store: Path,
+    embedder: Embedder,
+    *,
+    workers: int,
+    batch: int,
+    prune: bool = False,
+    progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    policy: IndexPolicy | None = None,
+    keep: int = 3,
+    clock: Clock = utc_now,
+    files: FileSystem | None = None,
+) -> IndexReport:
+    """Bring a store up to date with a catalogue and publish a generation of it.
+
+    Args:
+        catalogue: What to index.
+        store: The store's folder; made if it is not there.
+        embedder: Makes the vectors; used by ``workers`` threads at once.
+        workers: Threads that read, decode and embed; one for each core.
+        batch: Photos that are embedded together.
+        prune: Delete items that the catalogue has no more.
+        progress: Called after each commit and at each stage, in the caller's thread.
+        should_stop: Asked between batches; True ends the run early with all it has done stored.
+        policy: Which index to build.
+        keep: How many generations to leave for rollback; the current one stays in any case.
+        clock: The time, with its zone.
+        files: The steps on the disk.
+
+    Raises:
+        CatalogueError: The catalogue cannot be read.
+        NothingToIndexError: It is empty, or no photo in it can be used.
+        StoreBusyError: Another process is indexing into this store.
+        StoreFullError: No space is left; what was stored before is kept.
+    """
+    if workers < 1 or batch < 1 or keep < 1:
+        raise ValueError(
+            f"workers, batch and keep must be at least 1; found {workers}, {batch} and {keep}."
+        )
+    total = count_entries(catalogue, progress)
+    with open_writer(store) as writer, closing(ReaderPool(writer.store)) as pool:
+        run = Run(
+            catalogue=catalogue,
+            writer=writer,
+            pool=pool,
+            embedder=embedder,
+            total=total,
+            progress=progress,
+            should_stop=should_stop,
+            policy=policy or IndexPolicy(),
+            clock=clock,
+            files=files or LocalFileSystem(),
+        )
+        return run.execute(workers=workers, batch=batch, prune=prune, keep=keep)
+
+
+def count_entries(catalogue: Catalogue, progress: Callable[[Progress], None]) -> int:
+    """Read the whole catalogue once, so that what is wrong with it shows before any work is done.
+
+    Raises:
+        CatalogueError: It cannot be read.
+        NothingToIndexError: It is empty.
+    """
+    total = 0
+    for total, _ in enumerate(catalogue, 1):
+        if total % 10_000 == 0:
+            progress(Progress("count", total, total, 0))
+    if not total:
+        raise NothingToIndexError(
+            f"The catalogue '{catalogue.name}' is empty: no photo was found (.jpg, .jpeg, .png "
+            "or .webp in a folder, or rows of a manifest). Check the path."
+        )
+    return total
+
+
+@dataclass
+class Run:
+    """One run of ``index_catalogue`` and what it has done so far."""
+
+    catalogue: Catalogue
+    writer: StoreWriter
+    pool: ReaderPool
+    embedder: Embedder
+    total: int
+    progress: Callable[[Progress], None]
+    should_stop: Callable[[], bool]
+    policy: IndexPolicy
+    clock: Clock
+    files: FileSystem
+    done: Batch = field(default_factory=Batch)
+    waiting: list[Batch] = field(default_factory=list)
+    committed: float = field(default_factory=time.monotonic)
+    stopped: bool = False
+
+    def execute(self, *, workers: int, batch: int, prune: bool, keep: int) -> IndexReport:
+        """All stages."""
+        started = time.monotonic()
+        run = new_run(self.writer.store, self.clock)
+        self.writer.remember("source", self.catalogue.name)
+        self._take_in(workers, batch)
+        self.stopped = self.stopped or self.should_stop()
+        pruned, made, collected = 0, None, []
+        if not self.stopped:
+            self._require_usable()
+            if prune:
+                self._tell("prune")
+                pruned = self.writer.delete_others(entry.id for entry in self.catalogue)
+            made = self._publish(run)
+            if made is not None:
+                collected = remove_old(self.writer, keep=keep, files=self.files)
+        report = self._report(
+            run, made, pruned=pruned, collected=collected, seconds=time.monotonic() - started
+        )
+        write_report(self.writer.store, report, self.files)
+        return report
+
+    def _take_in(self, workers: int, batch: int) -> None:
+        """Read, decode and embed with threads; store in this one."""
+        intake = Intake(self.catalogue, self.embedder, self.pool, self.clock)
+        executor = ThreadPoolExecutor(workers, thread_name_prefix="intake")
+        pending: set[Future[Batch]] = set()
+        try:
+            for entries in chunked(self.catalogue, batch):
+                if self.should_stop():
+                    self.stopped = True
+                    pending = {future for future in pending if not future.cancel()}
+                    break
+                pending.add(executor.submit(intake.take, entries))
+                # Bounded: a fast reader must not fill the memory before a slow embedder.
+                if len(pending) >= 2 * workers:
+                    pending = self._settle(pending)
+            while pending:
+                pending = self._settle(pending)
+            self._commit()
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+    def _settle(self, pending: set[Future[Batch]]) -> set[Future[Batch]]:
+        """Wait for a batch and store it, now or with the next ones."""
+        finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+        self.waiting.extend(future.result() for future in finished)
+        records = sum(len(batch.records) for batch in self.waiting)
+        late = time.monotonic() - self.committed >= COMMIT_SECONDS
+        if late or not records or records >= COMMIT_RECORDS:
+            self._commit()
+        return pending
+
+    def _commit(self) -> None:
+        """Store what is waiting; only then does it count as done."""
+        records = [record for batch in self.waiting for record in batch.records]
+        if records:
+            self.writer.upsert(records, fingerprint=self.embedder.fingerprint)
+        for batch in self.waiting:
+            self.done.failures.extend(batch.failures)
+            self.done.embedded += batch.embedded
+            self.done.reused += batch.reused
+            self.done.described += batch.described
+            self.done.unchanged += batch.unchanged
+        self.waiting.clear()
+        self.committed = time.monotonic()
+        self._tell("embed")
+
+    def _tell(self, stage: Stage) -> None:
+        failed = len(self.done.failures)
+        self.progress(Progress(stage, self.done.entries, self.total, failed))
+
+    def _require_usable(self) -> None:
+        """Refuse to publish for a catalogue that gave nothing: its photos may be unmounted."""
+        if self.done.entries > len(self.done.failures):
+            return
+        examples = "; ".join(f"{f.uri}: {f.reason}" for f in self.done.failures[:3])
+        raise NothingToIndexError(
+            f"None of the {self.total:,} photos of '{self.catalogue.name}' can be used, so nothing "
+            f"was published. The first: {examples}. Are the photos where the catalogue says?"
+        )
+
+    def _publish(self, run: str) -> Generation | None:
+        """Build and publish, unless the current generation is just that already."""
+        store, fingerprint = self.writer.store, self.embedder.fingerprint
+        if self._covered():
+            return None
+        self._tell("build")
+
+        def build(path: Path) -> Contents:
+            with self.pool.read() as connection:
+                return build_index(connection, path, fingerprint=fingerprint, policy=self.policy)
+
+        made = publish(store, build, generation_id=run, clock=self.clock, files=self.files)
+        self._tell("publish")
+        return made
+
+    def _covered(self) -> bool:
+        """Whether the current generation is sound and holds all vectors there are."""
+        store, fingerprint = self.writer.store, self.embedder.fingerprint
+        manifest = sound_manifest(store)
+        if manifest is None or manifest.fingerprint != fingerprint:
+            return False
+        with self.pool.read() as connection:
+            found = find_embedder(connection, fingerprint)
+            if found is None or read_change(connection) < manifest.change:
+                return False
+            return not has_changed(
+                connection, found[0], change=manifest.change, row=manifest.last_row
+            )
+
+    def _report(
+        self,
+        run: str,
+        made: Generation | None,
+        *,
+        pruned: int,
+        collected: Sequence[str],
+        seconds: float,
+    ) -> IndexReport:
+        with self.pool.read() as connection:
+            found = find_embedder(connection, self.embedder.fingerprint)
+            items = count_vectors(connection, found[0]) if found else 0
+        manifest = made.manifest if made else sound_manifest(self.writer.store)
+        return IndexReport(
+            run=run,
+            generation=manifest.id if manifest else None,
+            published=made is not None,
+            stopped=self.stopped,
+            fingerprint=self.embedder.fingerprint,
+            source=self.catalogue.name,
+            entries=self.total,
+            embedded=self.done.embedded,
+            reused=self.done.reused,
+            described=self.done.described,
+            unchanged=self.done.unchanged,
+            pruned=pruned,
+            failures=tuple(sorted(self.done.failures, key=by_id)),
+            items=items,
+            recall_at_10=manifest.recall_at_10 if manifest else None,
+            seconds=round(seconds, 3),
+            collected=tuple(collected),
+        )
+
+
+def by_id(failure: Failure) -> str:
+    """The order of failures in a report."""
+    return failure.id
+
+
+def chunked(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    """Lists of up to ``size`` entries."""
+    iterator = iter(entries)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def sound_manifest(store: Path) -> Manifest | None:
+    """The current generation's manifest, None if there is none or its files are damaged."""
+    try:
+        current = read_current(store)
+        return verify(store, current) if current is not None else None
+    except GenerationError:
+        return None
+
+
+def new_run(store: Path, clock: Clock) -> str:
+    """An id for a run, and for the generation it may publish."""
+    run = new_id(store, clock)
+    while report_path(store, run).exists():
+        run = next_id(run)
+    return run
+
+
+def report_path(store: Path, run: str) -> Path:
+    """Where the report of a run is."""
+    return store / REPORTS / f"{run}.json"
+
+
+def write_report(store: Path, report: IndexReport, files: FileSystem) -> None:
+    """Keep a report beside the store."""
+    path = report_path(store, report.run)
+    with storage_errors(store):
+        files.make_directory(path.parent)
+        files.write(path, report.to_json().encode())

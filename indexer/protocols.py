@@ -1,0 +1,135 @@
+"""What the indexer is made of: four narrow seams, with the real thing and its stand-in as peers.
+
+Nothing here imports torch, FAISS or a web framework, so a reader sees the shape of the house
+without its plumbing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.images import Preprocessing
+
+Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a catalogue: where an item's photo is and what the shop says of it.
+
+    Attributes:
+        id: The shop's own identifier, unique in the catalogue.
+        uri: Path of the photo (absolute, or a URL).
+        attributes: Any further columns of the manifest.
+    """
+
+    id: str
+    uri: str
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An indexed item: an entry and the hash of the photo it was embedded from."""
+
+    id: str
+    uri: str
+    sha256: str
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+class Hit(NamedTuple):
+    """An answer: higher scores are closer; the score is a cosine in [-1, 1]."""
+
+    id: str
+    score: float
+
+
+class Catalogue(Protocol):
+    """A source of entries that can be read again from its beginning."""
+
+    @property
+    def name(self) -> str:
+        """What the catalogue is called, for instance its path."""
+        ...
+
+    def __iter__(self) -> Iterator[Entry]: ...
+
+    def read(self, entry: Entry) -> bytes:
+        """The bytes of an entry's photo. Raises OSError if they cannot be read."""
+        ...
+
+
+class Embedder(Protocol):
+    """Images in, vectors out; equal fingerprints mean comparable vectors."""
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights, preprocessing and version."""
+        ...
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What makes pixels of a photo's bytes."""
+        ...
+
+    def embed(self, pixels: Pixels) -> Vectors:
+        """(B, H, W, C) uint8 -> (B, dim) float32 of unit length, each row independent of the rest.
+
+        Safe to call from several threads at once.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Answers nearest-neighbour queries over the published items of a store.
+
+    Search effort is an argument of the call, never state of the index, so that concurrent
+    searches cannot disturb one another.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """The embedder's whose queries can be answered."""
+        ...
+
+    @property
+    def generation(self) -> str:
+        """The id of the generation that answers."""
+        ...
+
+    def __len__(self) -> int:
+        """How many items can be found."""
+        ...
+
+    def search(
+        self, queries: Vectors, limit: int, *, exact: bool = False, exclude: Sequence[str] = ()
+    ) -> list[list[Hit]]:
+        """For each row of ``queries`` (B, dim) the ``limit`` nearest items, best first."""
+        ...
+
+    def get(self, ids: Sequence[str]) -> list[Item | None]:
+        """The items with these ids, None where there is none (any more)."""
+        ...
+
+    def vectors(self, ids: Sequence[str]) -> list[Vectors | None]:
+        """The vectors (dim,) of these items, None where there is none (any more)."""
+        ...
+
+    def refresh(self) -> bool:
+        """Take up a newly published generation; True if there was one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and memory."""
+        ...

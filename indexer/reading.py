@@ -1,0 +1,205 @@
+"""What can be asked of ``items.sqlite``: each function is one question over a connection."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.protocols import Item, Scalar, Vectors
+
+Rows = npt.NDArray[np.int64]
+STORED = np.dtype("<f4")
+
+
+class Known(NamedTuple):
+    """What the store knows of an item before it is looked at again."""
+
+    uri: str
+    sha256: str
+    size: int | None
+    mtime_ns: int | None
+    attributes: str
+    vector_sha256: str | None
+
+
+class Found(NamedTuple):
+    """A live vector and the item it belongs to."""
+
+    id: str
+    vector: Vectors
+
+
+class Changes(NamedTuple):
+    """What became of one embedder's vectors after a change number."""
+
+    removed: Rows
+    rows: Rows
+    vectors: Vectors
+
+
+def dump_attributes(attributes: Mapping[str, Scalar]) -> str:
+    """Attributes as canonical JSON, so that equal ones are equal text."""
+    return json.dumps(
+        dict(attributes),
+        ensure_ascii=False,
+        sort_keys=True,
+        allow_nan=False,
+        separators=(",", ":"),
+    )
+
+
+def dump_vector(vector: Vectors) -> bytes:
+    """(dim,) float32 as stored."""
+    return vector.astype(STORED, copy=False).tobytes()
+
+
+def load_vectors(blobs: Sequence[bytes], dim: int) -> Vectors:
+    """Stored vectors as (N, dim) float32."""
+    joined = np.frombuffer(b"".join(blobs), STORED)
+    return joined.reshape(len(blobs), dim).astype(np.float32)
+
+
+def read_change(connection: sqlite3.Connection) -> int:
+    """The change number of the last transaction."""
+    (value,) = connection.execute("SELECT value FROM facts WHERE name = 'change'").fetchone()
+    return int(value)
+
+
+def read_fact(connection: sqlite3.Connection, name: str) -> str | None:
+    """A remembered fact, for instance ``source``, the catalogue last indexed."""
+    found = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def find_embedder(connection: sqlite3.Connection, fingerprint: str) -> tuple[int, int] | None:
+    """The number and the dim of an embedder that has vectors here."""
+    found = connection.execute(
+        "SELECT embedder, dim FROM embedders WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    return None if found is None else (int(found[0]), int(found[1]))
+
+
+def count_items(connection: sqlite3.Connection) -> int:
+    """How many items there are, deleted ones not counted."""
+    (count,) = connection.execute("SELECT count(*) FROM items WHERE deleted = 0").fetchone()
+    return int(count)
+
+
+def count_vectors(connection: sqlite3.Connection, embedder: int) -> int:
+    """How many items can be found with this embedder."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM vectors WHERE embedder = ? AND removed IS NULL", (embedder,)
+    ).fetchone()
+    return int(count)
+
+
+def find_known(
+    connection: sqlite3.Connection, embedder: int | None, ids: Sequence[str]
+) -> dict[str, Known]:
+    """What is known of those of ``ids`` that are items (deleted ones are not)."""
+    rows = connection.execute(
+        "SELECT i.id, i.uri, i.sha256, i.size, i.mtime_ns, i.attributes, v.sha256 "
+        "FROM items i LEFT JOIN vectors v "
+        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
+        "WHERE i.deleted = 0 AND i.id IN (SELECT value FROM json_each(?))",
+        (embedder, json.dumps(ids)),
+    )
+    return {row[0]: Known(*row[1:]) for row in rows}
+
+
+def find_photos(
+    connection: sqlite3.Connection, embedder: int, dim: int, hashes: Sequence[str]
+) -> dict[str, Vectors]:
+    """Vectors (dim,) that this embedder made of photos with these hashes, whatever the item."""
+    rows = connection.execute(
+        "SELECT sha256, vector FROM vectors WHERE embedder = ? AND removed IS NULL "
+        "AND sha256 IN (SELECT value FROM json_each(?)) GROUP BY sha256",
+        (embedder, json.dumps(hashes)),
+    )
+    return {sha256: load_vectors([blob], dim)[0] for sha256, blob in rows}
+
+
+def find_items(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Item | None]:
+    """The items with these ids, None where there is none (any more)."""
+    rows = connection.execute(
+        "SELECT id, uri, sha256, attributes FROM items "
+        "WHERE deleted = 0 AND id IN (SELECT value FROM json_each(?))",
+        (json.dumps(ids),),
+    )
+    items = {row[0]: Item(row[0], row[1], row[2], json.loads(row[3])) for row in rows}
+    return [items.get(item_id) for item_id in ids]
+
+
+def find_vectors_by_id(
+    connection: sqlite3.Connection, embedder: int, dim: int, ids: Sequence[str]
+) -> list[Vectors | None]:
+    """The vectors (dim,) of the items with these ids, None where there is none."""
+    rows = connection.execute(
+        # CROSS JOIN: SQLite's word for "in this order"; left to itself it walks all vectors.
+        "SELECT i.id, v.vector FROM items i CROSS JOIN vectors v "
+        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
+        "WHERE i.deleted = 0 AND i.id IN (SELECT value FROM json_each(?))",
+        (embedder, json.dumps(ids)),
+    )
+    vectors = {item_id: load_vectors([blob], dim)[0] for item_id, blob in rows}
+    return [vectors.get(item_id) for item_id in ids]
+
+
+def find_rows(connection: sqlite3.Connection, dim: int, rows: Iterable[int]) -> dict[int, Found]:
+    """The live vectors with these row numbers; those removed meanwhile are left out."""
+    found = connection.execute(
+        "SELECT v.row, i.id, v.vector FROM vectors v JOIN items i ON i.item = v.item "
+        "WHERE v.removed IS NULL AND v.row IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(rows)),),
+    )
+    return {row: Found(name, load_vectors([blob], dim)[0]) for row, name, blob in found}
+
+
+def stream_vectors(
+    connection: sqlite3.Connection, embedder: int, dim: int, *, after: int = 0, block: int = 4096
+) -> Iterator[tuple[Rows, Vectors]]:
+    """All live vectors of an embedder with a row number above ``after``, in blocks, ascending.
+
+    Yields:
+        Row numbers (N,) and vectors (N, dim), N at most ``block``.
+    """
+    cursor = connection.execute(
+        "SELECT row, vector FROM vectors NOT INDEXED "
+        "WHERE row > ? AND embedder = ? AND removed IS NULL ORDER BY row",
+        (after, embedder),
+    )
+    while found := cursor.fetchmany(block):
+        rows = np.fromiter((row for row, _ in found), np.int64, len(found))
+        yield rows, load_vectors([blob for _, blob in found], dim)
+
+
+def read_changes(
+    connection: sqlite3.Connection, embedder: int, dim: int, *, change: int, row: int
+) -> Changes:
+    """The rows removed after change number ``change`` and those added after row ``row``."""
+    removed = connection.execute(
+        "SELECT row FROM vectors WHERE embedder = ? AND removed > ? ORDER BY row",
+        (embedder, change),
+    ).fetchall()
+    blocks = list(stream_vectors(connection, embedder, dim, after=row))
+    return Changes(
+        np.array([number for (number,) in removed], np.int64),
+        np.concatenate([rows for rows, _ in blocks]) if blocks else np.empty(0, np.int64),
+        np.concatenate([vectors for _, vectors in blocks])
+        if blocks
+        else np.empty((0, dim), np.float32),
+    )
+
+
+def has_changed(connection: sqlite3.Connection, embedder: int, *, change: int, row: int) -> bool:
+    """Whether a vector went after change number ``change`` or came after row ``row``."""
+    (changed,) = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM vectors WHERE embedder = ? AND removed > ?) "
+        "OR EXISTS (SELECT 1 FROM vectors NOT INDEXED "
+        "WHERE row > ? AND embedder = ? AND removed IS NULL)",
+        (embedder, change, row, embedder),
+    ).fetchone()
+    return bool(changed)

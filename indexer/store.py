@@ -1,0 +1,268 @@
+"""The truth of a store: items, vectors and deletions in ``items.sqlite``, one writer at a time.
+
+A call that returns has committed: what it wrote survives a crash, and the next search sees it.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from indexer.database import connect, storage_errors, transaction
+from indexer.errors import EmbedderError, FingerprintMismatchError
+from indexer.locks import WRITER, exclusive
+from indexer.protocols import Item, Vectors
+from indexer.reading import dump_attributes, dump_vector, find_embedder, read_change
+
+# How far from 1 the length of a vector may be: float32 rounding stays well below it.
+LENGTH_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An item to store.
+
+    Attributes:
+        item: The item; its ``sha256`` is that of the photo ``vector`` was made from.
+        vector: (dim,) float32 of unit length; None keeps the vector the item has.
+        size: Bytes of the photo's file, None if it is no file.
+        mtime_ns: Its time of modification; None makes the next run read the photo again.
+    """
+
+    item: Item
+    vector: Vectors | None
+    size: int | None = None
+    mtime_ns: int | None = None
+
+
+class StoreWriter:
+    """The one writer of a store; made by ``open_writer``."""
+
+    def __init__(self, store: Path, connection: sqlite3.Connection) -> None:
+        self.store = store
+        self.connection = connection
+
+    @contextmanager
+    def _change(self) -> Iterator[int]:
+        """A transaction with its own change number."""
+        with storage_errors(self.store), transaction(self.connection):
+            change = read_change(self.connection) + 1
+            self.connection.execute(
+                "UPDATE facts SET value = ? WHERE name = 'change'", (str(change),)
+            )
+            yield change
+
+    def upsert(self, records: Sequence[Record], *, fingerprint: str) -> int:
+        """Add items or replace those of the same id, all of them or none.
+
+        Args:
+            records: What to store; vectors are those of the embedder ``fingerprint``.
+            fingerprint: The embedder's; vectors of other embedders are left alone.
+
+        Returns:
+            The change number of this transaction.
+
+        Raises:
+            EmbedderError: A vector is not finite, of unit length and of the embedder's dim.
+            StoreFullError: No space is left; nothing of this call was stored.
+        """
+        for record in records:
+            check_vector(record.vector, record.item.id)
+        with self._change() as change:
+            for record in records:
+                item = self._put_item(record, change)
+                if record.vector is not None:
+                    embedder = self._embedder(fingerprint, len(record.vector))
+                    self._put_vector(record, item, embedder, change)
+        return change
+
+    def _put_item(self, record: Record, change: int) -> int:
+        item = record.item
+        (number,) = self.connection.execute(
+            "INSERT INTO items (id, uri, sha256, size, mtime_ns, attributes, change) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+            "uri = excluded.uri, sha256 = excluded.sha256, size = excluded.size, "
+            "mtime_ns = excluded.mtime_ns, attributes = excluded.attributes, deleted = 0, "
+            "change = excluded.change RETURNING item",
+            (
+                item.id,
+                item.uri,
+                item.sha256,
+                record.size,
+                record.mtime_ns,
+                dump_attributes(item.attributes),
+                change,
+            ),
+        ).fetchone()
+        return int(number)
+
+    def _put_vector(self, record: Record, item: int, embedder: int, change: int) -> None:
+        assert record.vector is not None
+        self.connection.execute(
+            "UPDATE vectors SET removed = ?, vector = NULL "
+            "WHERE item = ? AND embedder = ? AND removed IS NULL",
+            (change, item, embedder),
+        )
+        self.connection.execute(
+            "INSERT INTO vectors (item, embedder, sha256, vector) VALUES (?, ?, ?, ?)",
+            (item, embedder, record.item.sha256, dump_vector(record.vector)),
+        )
+
+    def _embedder(self, fingerprint: str, dim: int) -> int:
+        """The number of an embedder, new or known."""
+        found = find_embedder(self.connection, fingerprint)
+        if found is None:
+            cursor = self.connection.execute(
+                "INSERT INTO embedders (fingerprint, dim) VALUES (?, ?)", (fingerprint, dim)
+            )
+            return int(cursor.lastrowid or 0)
+        embedder, expected = found
+        if dim != expected:
+            raise EmbedderError(
+                f"The embedder '{fingerprint}' gave a vector of {dim} numbers; the store "
+                f"'{self.store}' has vectors of {expected} under the same fingerprint. "
+                "Give other weights another fingerprint."
+            )
+        return embedder
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete items with all their vectors; unknown ids are ignored.
+
+        Returns:
+            How many items there were to delete.
+        """
+        count = 0
+        with self._change() as change:
+            for item_id in dict.fromkeys(ids):
+                found = self.connection.execute(
+                    "UPDATE items SET deleted = 1, change = ? WHERE id = ? AND deleted = 0 "
+                    "RETURNING item",
+                    (change, item_id),
+                ).fetchone()
+                if found is not None:
+                    count += 1
+                    self._remove_vectors(int(found[0]), change)
+        return count
+
+    def _remove_vectors(self, item: int, change: int) -> None:
+        self.connection.execute(
+            "UPDATE vectors SET removed = ?, vector = NULL WHERE item = ? AND removed IS NULL",
+            (change, item),
+        )
+
+    def delete_others(self, ids: Iterable[str]) -> int:
+        """Delete every item whose id is not among ``ids``; returns how many."""
+        with storage_errors(self.store):
+            self.connection.execute("CREATE TEMP TABLE kept (id TEXT PRIMARY KEY) WITHOUT ROWID")
+            try:
+                with transaction(self.connection):
+                    self.connection.executemany(
+                        "INSERT OR IGNORE INTO kept VALUES (?)", ((item_id,) for item_id in ids)
+                    )
+                vanished = self.connection.execute(
+                    "SELECT id FROM items WHERE deleted = 0 AND id NOT IN (SELECT id FROM kept)"
+                ).fetchall()
+            finally:
+                self.connection.execute("DROP TABLE kept")
+        return self.delete(item_id for (item_id,) in vanished) if vanished else 0
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a fact beside the items, for instance the catalogue's name as ``source``."""
+        with storage_errors(self.store), transaction(self.connection):
+            self.connection.execute(
+                "INSERT INTO facts VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+
+    def mark_published(self, fingerprint: str) -> None:
+        """Note that a generation of this embedder exists, so its vectors may be dropped one day."""
+        with storage_errors(self.store), transaction(self.connection):
+            self.connection.execute(
+                "UPDATE embedders SET published = 1 WHERE fingerprint = ?", (fingerprint,)
+            )
+
+    def drop_embedders(self, *, keep: Iterable[str]) -> list[str]:
+        """Drop the vectors of embedders that were published once and are not in ``keep``.
+
+        An embedder that was never published is an indexing that goes on later: it stays.
+
+        Returns:
+            The fingerprints dropped.
+        """
+        kept = set(keep)
+        with storage_errors(self.store):
+            found = self.connection.execute(
+                "SELECT embedder, fingerprint FROM embedders WHERE published = 1"
+            ).fetchall()
+        dropped = [(number, name) for number, name in found if name not in kept]
+        if dropped:
+            with self._change():
+                for number, _ in dropped:
+                    self.connection.execute("DELETE FROM vectors WHERE embedder = ?", (number,))
+                    self.connection.execute("DELETE FROM embedders WHERE embedder = ?", (number,))
+        return [name for _, name in dropped]
+
+
+def check_vector(vector: Vectors | None, item_id: str) -> None:
+    """Refuse what would poison an index: a wrong type or shape, NaN, a length other than 1."""
+    if vector is None:
+        return
+    if vector.dtype != np.float32 or vector.ndim != 1 or not len(vector):
+        raise EmbedderError(
+            f"The vector of '{item_id}' is {vector.dtype} of shape {vector.shape}; "
+            "expected float32 of shape (dim,)."
+        )
+    length = float(np.linalg.norm(vector))
+    if not abs(length - 1.0) <= LENGTH_TOLERANCE:  # so written, NaN is refused as well
+        raise EmbedderError(
+            f"The vector of '{item_id}' has length {length:.6g}; expected 1. "
+            "Divide it by its length."
+        )
+
+
+@contextmanager
+def open_writer(store: Path) -> Iterator[StoreWriter]:
+    """Open a store for writing, making it if there is none.
+
+    Raises:
+        StoreBusyError: Somebody else is writing; names the process.
+        StoreVersionError: A newer store, or another program's file.
+        StoreCorruptError: The database is damaged.
+    """
+    store = store.absolute()
+    with storage_errors(store):
+        store.mkdir(parents=True, exist_ok=True)
+    with exclusive(store, WRITER), closing(connect(store, create=True)) as connection:
+        yield StoreWriter(store, connection)
+
+
+def upsert(store: Path, records: Sequence[Record], *, fingerprint: str) -> int:
+    """Add or replace items of a store that has this embedder's vectors; returns the change number.
+
+    Raises:
+        NoStoreError: There is no store at this path.
+        FingerprintMismatchError: The store has vectors, but none of this embedder.
+    """
+    connect(store).close()
+    with open_writer(store) as writer:
+        known = [f for (f,) in writer.connection.execute("SELECT fingerprint FROM embedders")]
+        if known and fingerprint not in known:
+            raise FingerprintMismatchError(
+                found=", ".join(known), expected=fingerprint, where=f"The store '{store}'"
+            )
+        return writer.upsert(records, fingerprint=fingerprint)
+
+
+def delete(store: Path, ids: Iterable[str]) -> int:
+    """Delete items of a store for all embedders; returns how many there were.
+
+    Raises:
+        NoStoreError: There is no store at this path.
+    """
+    connect(store).close()
+    with open_writer(store) as writer:
+        return writer.delete(ids)

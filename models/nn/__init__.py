@@ -1,0 +1,1 @@
+"""Layers and likelihoods that two or more models share."""

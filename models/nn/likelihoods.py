@@ -1,0 +1,156 @@
+"""What a decoder says of a pixel: a distribution over its grey levels, in nats.
+
+Both likelihoods here score and draw from the same parameters, and both draw by explicit uniform
+noise, so that any sampler that uses the same noise gives the same picture.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, slots=True)
+class Bernoulli:
+    """Binary pixels, -1 or 1, one channel; the parameter is the logit of 1."""
+
+    channels: int = 1
+
+    @property
+    def parameters(self) -> int:
+        """Numbers per pixel that a decoder must give."""
+        return self.channels
+
+    @property
+    def noise(self) -> int:
+        """Uniform numbers per pixel that a draw needs."""
+        return self.channels
+
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        """(B, C, H, W) pixels and parameters -> (B, H, W) nats per pixel."""
+        return -F.binary_cross_entropy_with_logits(
+            params, (x > 0).to(params), reduction="none"
+        ).sum(1)
+
+    def draw(self, params: Tensor, noise: Tensor) -> Tensor:
+        """Parameters and uniform noise, both (B, C, H, W) -> pixels in {-1, 1}."""
+        return torch.where(noise < torch.sigmoid(params), 1.0, -1.0).to(params)
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticMixture:
+    """Discretized logistic mixture of PixelCNN++ (Salimans et al., 2017) for 1 or 3 channels.
+
+    A pixel is one of ``components`` logistics cut at the grey levels: each level takes the mass
+    of its bin, the first and the last take the tails, so the levels' probabilities sum to 1. With
+    three channels the mean of green depends linearly on red, and that of blue on red and green.
+
+    Parameters per pixel, in this order: K mixture logits, then for each channel K means and K
+    log-scales, then for colour 3 K coefficients.
+    """
+
+    channels: int = 3
+    components: int = 5
+    levels: int = 256
+
+    @property
+    def parameters(self) -> int:
+        """Numbers per pixel that a decoder must give."""
+        coefficients = 3 if self.channels == 3 else 0
+        return self.components * (1 + 2 * self.channels + coefficients)
+
+    @property
+    def noise(self) -> int:
+        """Uniform numbers per pixel that a draw needs: one for the component, one per channel."""
+        return 1 + self.channels
+
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        """(B, C, H, W) pixels in [-1, 1] and (B, P, H, W) parameters -> (B, H, W) nats."""
+        logits, means, log_scales, coefficients = self._split(params)
+        pixels = x.unsqueeze(2).expand_as(means)  # (B, C, K, H, W)
+        if self.channels == 3:
+            red, green = pixels[:, 0], pixels[:, 1]
+            c = coefficients
+            means = torch.stack(
+                [means[:, 0], means[:, 1] + c[:, 0] * red,
+                 means[:, 2] + c[:, 1] * red + c[:, 2] * green], 1,
+            )  # fmt: skip
+        per_channel = self._log_bin(pixels, means, log_scales)  # (B, C, K, H, W)
+        return torch.logsumexp(per_channel.sum(1) + F.log_softmax(logits, 1), 1)
+
+    def draw(self, params: Tensor, noise: Tensor) -> Tensor:
+        """(B, P, H, W) parameters and (B, 1 + C, H, W) uniform noise -> (B, C, H, W) pixels.
+
+        A logistic draw rounded to the nearest level falls into a level's bin with exactly the
+        probability that ``log_prob`` gives it.
+        """
+        logits, means, log_scales, coefficients = self._split(params)
+        # Component by inverse transform: one uniform number against the cumulated probabilities.
+        cumulated = F.softmax(logits, 1).cumsum(1)
+        chosen = (noise[:, :1] > cumulated).sum(1, keepdim=True).clamp(max=self.components - 1)
+        pick = chosen.unsqueeze(1)  # (B, 1, 1, H, W)
+        mean = means.gather(2, pick.expand(-1, self.channels, -1, -1, -1)).squeeze(2)
+        scale = log_scales.gather(2, pick.expand(-1, self.channels, -1, -1, -1)).squeeze(2).exp()
+        u = noise[:, 1:].clamp(1e-5, 1 - 1e-5)
+        spread = scale * (u.log() - torch.log1p(-u))  # (B, C, H, W)
+        if self.channels == 1:
+            return self._round(mean + spread)
+        c = coefficients.gather(2, pick.expand(-1, 3, -1, -1, -1)).squeeze(2)  # (B, 3, H, W)
+        red = self._round(mean[:, 0] + spread[:, 0])
+        green = self._round(mean[:, 1] + c[:, 0] * red + spread[:, 1])
+        blue = self._round(mean[:, 2] + c[:, 1] * red + c[:, 2] * green + spread[:, 2])
+        return torch.stack([red, green, blue], 1)
+
+    def mean(self, params: Tensor) -> Tensor:
+        """The mixture's mean picture, without a draw: (B, P, H, W) -> (B, C, H, W)."""
+        logits, means, _, c = self._split(params)
+        weights = F.softmax(logits, 1)  # (B, K, H, W)
+        if self.channels == 1:
+            return (weights.unsqueeze(1) * means).sum(2).clamp(-1, 1)
+        red = means[:, 0].clamp(-1, 1)
+        green = (means[:, 1] + c[:, 0] * red).clamp(-1, 1)
+        blue = (means[:, 2] + c[:, 1] * red + c[:, 2] * green).clamp(-1, 1)
+        return torch.stack([(weights * channel).sum(1) for channel in (red, green, blue)], 1)
+
+    def _split(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits (B, K, H, W), means, log-scales (B, C, K, H, W), coefficients (B, 3, K, H, W)."""
+        B, _, H, W = params.shape
+        C, K = self.channels, self.components
+        logits, means, log_scales, rest = torch.split(
+            params, [K, C * K, C * K, self.parameters - K - 2 * C * K], 1
+        )
+        # Bounded below: a scale far under one level gains nothing and its gradient explodes.
+        floor = math.log(1.0 / self.levels) - 2.0
+        return (
+            logits,
+            means.view(B, C, K, H, W),
+            log_scales.view(B, C, K, H, W).clamp(min=floor),
+            torch.tanh(rest).view(B, -1, K, H, W),
+        )
+
+    def _round(self, x: Tensor) -> Tensor:
+        """The nearest of the levels, which lie evenly on [-1, 1]."""
+        half = (self.levels - 1) / 2
+        return ((x.clamp(-1, 1) + 1) * half).round() / half - 1
+
+    def _log_bin(self, x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+        """Log of a logistic's mass in the bin around ``x``.
+
+        The mass is sigmoid(upper) - sigmoid(lower). Taken literally it underflows to log 0 far
+        from the mean, so it is written with log-sigmoids, which stay exact in the tails:
+        log(s(a) - s(b)) = ls(a) + ls(-b) + log(1 - exp(b - a)) for a > b.
+        """
+        half_bin = 1.0 / (self.levels - 1)
+        inverse = torch.exp(-log_scale)
+        upper = (x - mean + half_bin) * inverse
+        lower = (x - mean - half_bin) * inverse
+        width = (2 * half_bin) * inverse  # upper - lower, without cancellation
+        inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-width))
+        first = F.logsigmoid(upper)  # the lowest level takes the whole lower tail
+        last = F.logsigmoid(-lower)
+        return torch.where(x < -1 + half_bin, first, torch.where(x > 1 - half_bin, last, inside))
+
+
+Likelihood = Bernoulli | LogisticMixture

@@ -1,0 +1,275 @@
+"""PixelVAE (Gulrajani et al., 2016): a VAE whose decoder is a PixelCNN.
+
+What is special: the decoder draws texture and noise from the pixels it has already drawn, so the
+latent vector is free to hold what matters about an item. How much it holds is a dial, the rate in
+nats. Left alone the vector is ignored, so here it is held: the rate has a target, and a factorised
+decoder (the auxiliary of Lucas and Verbeek, 2017) must draw the item from the vector alone; its
+feature map then conditions every layer of the PixelCNN.
+
+Shown the item on swapped backgrounds and asked to draw it on white, the vector cannot use what
+lies behind it; with two such views of each item a contrastive term keeps items apart.
+
+    loss = [ -log p(x|z) - aux log p_aux(x|z) + rate(KL) ] / dimensions + contrast * InfoNCE
+
+    niteru train pixelvae --data DIR --preset cpu --out weights/mine
+
+Figures reached: docs/measuring.md and the weights' metrics.json.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.nn.contrastive import info_nce
+from models.nn.encoder import ResidualEncoder
+from models.nn.gated import GatedPixelCNN
+from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
+from models.nn.precision import at_least_float32
+from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
+from models.nn.upsampler import Upsampler
+from models.training.protocols import Batch, GenerativeModel, Player
+from models.training.recipe import Preset, Recipe, Views
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The architecture and the loss of a PixelVAE.
+
+    Attributes:
+        channels: 3 for colour, 1 for grey or binary pictures.
+        size: Side of the photo that the encoder sees.
+        target_size: Side of the picture that the decoder draws.
+        likelihood: ``logistic`` for grey levels, ``bernoulli`` for binary pictures.
+        levels: Grey levels that the decoder tells apart.
+        components: Logistics in the mixture.
+        latent: D of the latent vector.
+        widths, depths: Channels and residual blocks of each stage of the encoder.
+        decoder_width: Channels of the condition map and of the PixelCNN.
+        layers: Gated layers: the decoder's reach. 0 is a plain VAE.
+        kernel: Width of their convolutions.
+        crop: Side of the random window on which both decoders are trained, 0 for the whole
+            picture; their cost falls with the square.
+        auxiliary: Weight of the factorised decoder.
+        contrast: Weight of the contrastive term, in units of the generative loss per dimension.
+        temperature: Of the contrastive term.
+        rate: How the divergence enters.
+    """
+
+    channels: Literal[1, 3] = 3
+    size: int = 64
+    target_size: int = 32
+    likelihood: Literal["logistic", "bernoulli"] = "logistic"
+    levels: int = 256
+    components: int = 5
+    latent: int = 128
+    widths: tuple[int, ...] = (32, 64, 128, 256)
+    depths: tuple[int, ...] = (0, 2, 2, 2)
+    decoder_width: int = 32
+    layers: int = 4
+    kernel: int = 3
+    crop: int = 16
+    auxiliary: float = 1.0
+    contrast: float = 1.0
+    temperature: float = 0.1
+    rate: Rate = field(default_factory=Rate)
+
+
+def presets() -> dict[str, Preset]:
+    """Named pairs of configuration and training recipe."""
+    tiny = Config(
+        size=16, target_size=8, latent=8, widths=(8, 16), depths=(1, 1), decoder_width=8,
+        layers=2, crop=0, components=2, rate=Rate(target=8.0),
+    )  # fmt: skip
+    mnist = Config(
+        channels=1, size=28, target_size=28, likelihood="bernoulli", latent=16,
+        widths=(16, 32, 64), depths=(1, 1, 1), decoder_width=16, layers=6, kernel=5, crop=0,
+        auxiliary=0.0, contrast=0.0, rate=Rate(mode="beta", weight=1.0, warmup=0.1),
+    )  # fmt: skip
+    gpu = Config(
+        size=128, target_size=64, widths=(64, 128, 256, 512, 512), depths=(1, 2, 2, 2, 2),
+        decoder_width=64, layers=6, crop=24, latent=256,
+    )  # fmt: skip
+    return {
+        "tiny": Preset(tiny, Recipe(batch_size=16, steps=60, warmup_steps=5, views=Views())),
+        "cpu": Preset(Config(), Recipe(batch_size=128, minutes=60)),
+        "cpu-128": Preset(
+            Config(size=128, widths=(24, 48, 96, 192, 256), depths=(1, 1, 2, 2, 2)),
+            Recipe(batch_size=96, minutes=60),
+        ),
+        "mnist": Preset(
+            mnist,
+            Recipe(batch_size=100, minutes=60, learning_rate=2e-3, views=Views.none()),
+        ),
+        "gpu": Preset(gpu, Recipe(batch_size=512, steps=60_000, learning_rate=1.5e-3)),
+    }
+
+
+class Model(GenerativeModel):
+    """Encoder, condition map, factorised auxiliary and gated PixelCNN."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding_dim = config.latent
+        self.likelihood: Likelihood = (
+            Bernoulli(config.channels)
+            if config.likelihood == "bernoulli"
+            else LogisticMixture(config.channels, config.components, config.levels)
+        )
+        self.encoder = ResidualEncoder(config.channels, config.widths, config.depths)
+        self.posterior = nn.Linear(self.encoder.features, 2 * config.latent)
+        self.upsampler = Upsampler(config.latent, config.target_size, config.decoder_width)
+        self.z_bias = nn.Linear(config.latent, config.decoder_width)
+        self.auxiliary = nn.Conv2d(config.decoder_width, self.likelihood.parameters, 1)
+        self.pixelcnn = GatedPixelCNN(
+            config.channels,
+            self.likelihood.parameters,
+            condition=config.decoder_width,
+            width=config.decoder_width,
+            layers=config.layers,
+            kernel=config.kernel,
+        )
+        self.register_buffer("rate_weight", torch.tensor(config.rate.weight))
+        self.rate_weight: Tensor
+
+    # -- encoding ------------------------------------------------------------------------------
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) -> posterior mean and log-variance, two of (B, D) in float32."""
+        mean, log_var = at_least_float32(self.posterior(self.encoder(x))).chunk(2, 1)
+        # Bounded: a posterior a thousand times narrower than the prior is a runaway.
+        return mean, log_var.clamp(-7, 3)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """The posterior mean: (B, C, H, W) -> (B, D)."""
+        return self.encode(x)[0]
+
+    # -- decoding ------------------------------------------------------------------------------
+
+    def condition(self, z: Tensor) -> Tensor:
+        """What z says about every pixel: (B, D) -> (B, K, h, w)."""
+        maps: Tensor = self.upsampler(z) + self.z_bias(z)[:, :, None, None]
+        return torch.relu(maps)
+
+    def score(self, z: Tensor, target: Tensor) -> Tensor:
+        """log p(target | z) in nats: (B, D) and (B, C, h, w) -> (B,)."""
+        params = at_least_float32(self.pixelcnn(target, self.condition(z)))
+        return self.likelihood.log_prob(target, params).sum((1, 2))
+
+    def outline(self, z: Tensor) -> Tensor:
+        """The factorised decoder's mean picture, what z alone says: (B, D) -> (B, C, h, w)."""
+        params = at_least_float32(self.auxiliary(self.condition(z)))
+        if isinstance(self.likelihood, Bernoulli):
+            return 2 * torch.sigmoid(params) - 1
+        return self.likelihood.mean(params)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Draw a picture for each latent vector, pixel by pixel: (B, D) -> (B, C, h, w)."""
+        side = self.config.target_size
+        noise = torch.rand(len(z), self.likelihood.noise, side, side, generator=generator)
+        return self.draw(z, noise.to(z))
+
+    @torch.no_grad()
+    def draw(self, z: Tensor, noise: Tensor) -> Tensor:
+        """Draw with given uniform noise (B, N, h, w): the same noise gives the same picture."""
+        condition = self.condition(z)
+        B, _, H, W = condition.shape
+        x = condition.new_zeros(B, self.config.channels, H, W)
+        for i in range(H):
+            # A pixel depends on the rows above it within the field, and on no other.
+            rows = slice(max(0, i - self.pixelcnn.rows), i + 1)
+            for j in range(W):
+                params = at_least_float32(self.pixelcnn(x[:, :, rows], condition[:, :, rows]))
+                here = params[:, :, -1:, j : j + 1]  # (B, P, 1, 1)
+                x[:, :, i, j] = self.likelihood.draw(here, noise[:, :, i : i + 1, j : j + 1])[
+                    ..., 0, 0
+                ]
+        return x
+
+    def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""
+        device = next(self.parameters()).device
+        z = torch.randn(n, self.config.latent, generator=generator).to(device)
+        return self.decode(z, generator=generator)
+
+    # -- likelihood ----------------------------------------------------------------------------
+
+    def elbo(self, x: Tensor, target: Tensor, *, generator: torch.Generator) -> Tensor:
+        """E_q[log p(target|z)] - KL(q(z|x) || p(z)) with one draw, in nats: (B,)."""
+        mean, log_var = self.encode(x)
+        z = reparameterise(mean, log_var, generator)
+        return self.score(z, target) - gaussian_kl(mean, log_var)
+
+    def log_prob(self, x: Tensor, target: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
+        """log 1/k sum p(target|z) p(z) / q(z|x) over k draws (Burda et al., 2016): (B,) nats."""
+        mean, log_var = self.encode(x)
+        zeros = torch.zeros_like(mean)
+        weights = []
+        for _ in range(k):
+            z = reparameterise(mean, log_var, generator)
+            prior = gaussian_log_prob(z, zeros, zeros)
+            weights.append(self.score(z, target) + prior - gaussian_log_prob(z, mean, log_var))
+        return torch.logsumexp(torch.stack(weights), 0) - math.log(k)
+
+    # -- training ------------------------------------------------------------------------------
+
+    def players(self) -> tuple[Player, ...]:
+        """One player: everything minimises the same loss."""
+        return (Player("pixelvae", self.parameters, self.loss),)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss and its parts; nats unless named otherwise."""
+        c = self.config
+        V, B = batch.views.shape[:2]
+        generator = batch.generator()
+        mean, log_var = self.encode(batch.views.flatten(0, 1))  # (VB, D)
+        kl = gaussian_kl(mean, log_var)
+        # Decode one view of each item: half the cost, and every view is decoded over time.
+        pick = torch.randint(V, (B,), generator=generator).to(mean.device) * B
+        pick += torch.arange(B, device=mean.device)
+        z = reparameterise(mean[pick], log_var[pick], generator)
+        target = batch.targets.flatten(0, 1)[pick]  # (B, C, h, w)
+        maps = self.condition(z)
+        dims = target[0].numel()
+        window, scale = self._window(target.shape[-1], generator)
+        seen, maps = target[window], maps[window]
+        drawn = at_least_float32(self.pixelcnn(seen, maps))
+        reconstruction = -scale * self.likelihood.log_prob(seen, drawn).sum((1, 2)).mean()
+        alone = at_least_float32(self.auxiliary(maps))
+        auxiliary = -scale * self.likelihood.log_prob(seen, alone).sum((1, 2)).mean()
+        weight = self.rate_weight.clone()
+        penalty = c.rate.penalty(kl, weight, batch.progress)
+        if self.training:
+            self.rate_weight.copy_(c.rate.adapt(weight, kl.detach()))
+        parts = {
+            "nll": reconstruction,
+            "nll_auxiliary": auxiliary,
+            "kl": kl.mean(),
+            "rate_weight": weight,
+            "bits_per_dim": (reconstruction + kl.mean()) / (dims * math.log(2)),
+            "active_units": active_units(mean.detach()),
+        }
+        total = (reconstruction + c.auxiliary * auxiliary + penalty) / dims
+        if c.contrast > 0 and V > 1:
+            a, b = mean.view(V, B, -1)[:2]
+            parts["contrast"] = info_nce(a, b, c.temperature)
+            total = total + c.contrast * parts["contrast"]
+        return {"loss": total, **parts}
+
+    def _window(self, side: int, generator: torch.Generator) -> tuple[tuple[Any, ...], float]:
+        """A random window of the picture, as an index, and the factor from it to the whole."""
+        crop = self.config.crop
+        if not 0 < crop < side or not self.training:
+            return (...,), 1.0
+        top, left = torch.randint(side - crop + 1, (2,), generator=generator).tolist()
+        return (..., slice(top, top + crop), slice(left, left + crop)), (side / crop) ** 2
+
+
+def reparameterise(mean: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:
+    """mean + std * noise (Kingma and Welling, 2014): two of (B, D) -> (B, D)."""
+    noise = torch.randn(mean.shape, generator=generator).to(mean)
+    return mean + (0.5 * log_var).exp() * noise

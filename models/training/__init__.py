@@ -1,0 +1,1 @@
+"""Training: data, views, the loop, and what it leaves on disk."""

@@ -1,0 +1,244 @@
+"""One training loop for every model: players take turns, and a run can stop and go on.
+
+Everything random in a step is drawn from a generator seeded with (seed, step), so a run that was
+stopped and resumed ends with the same weights as one that was not.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from models.training.photos import PhotoTensors
+from models.training.processes import Processes
+from models.training.protocols import Batch, GenerativeModel, Player
+from models.training.recipe import Recipe
+from models.training.views import draw_view, to_float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened in a step: its number, how far the run is, and the losses' parts."""
+
+    number: int
+    progress: float
+    elapsed: float
+    learning_rate: float
+    parts: dict[str, float]
+
+
+@dataclass
+class Run:
+    """A training run in progress.
+
+    Attributes:
+        model: The model, changed in place.
+        recipe: How to train.
+        photos: What to train on.
+        size: Side of the views.
+        target_size: Side of the pictures a decoder draws.
+        processes: The processes that share the work.
+        clock: Seconds; injected so that tests need not wait.
+    """
+
+    model: GenerativeModel
+    recipe: Recipe
+    photos: PhotoTensors
+    size: int
+    target_size: int
+    processes: Processes = field(default_factory=Processes)
+    clock: Callable[[], float] = time.monotonic
+    step: int = 0
+    elapsed: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Build optimisers and the averaged weights."""
+        self.players: tuple[Player, ...] = self.model.players()
+        self.optimisers = [_optimiser(player, self.recipe) for player in self.players]
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.bf16 = _use_bf16(self.recipe, next(self.model.parameters()).device)
+
+    @property
+    def progress(self) -> float:
+        """How much of the run has passed, 0 to 1."""
+        if self.recipe.steps is not None:
+            return min(1.0, self.step / self.recipe.steps)
+        assert self.recipe.minutes is not None
+        return min(1.0, self.elapsed / (60 * self.recipe.minutes))
+
+    def train(self) -> Iterator[Step]:
+        """Step until the recipe's end; stop by no longer asking for the next step."""
+        self.model.train()
+        while self.progress < 1.0:
+            started = self.clock()
+            rate = self._learning_rate()
+            parts: dict[str, float] = {}
+            batch = self._batch()
+            for player, optimiser in zip(self.players, self.optimisers, strict=True):
+                parts |= self._turn(player, optimiser, batch, rate)
+            self.step += 1
+            self._update_average()
+            self.elapsed = self.processes.agree(self.elapsed + self.clock() - started)
+            yield Step(self.step, self.progress, self.elapsed, rate, parts)
+
+    def _turn(
+        self, player: Player, optimiser: AdamW, batch: Batch, rate: float
+    ) -> dict[str, float]:
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        device = batch.views.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
+            parts = player.loss(batch)
+        optimiser.zero_grad()
+        parts["loss"].backward()  # type: ignore[no-untyped-call]
+        self.processes.average_gradients(player.parameters())
+        norm = torch.nn.utils.clip_grad_norm_(player.parameters(), self.recipe.clip)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"The gradient of {player.name} is {norm.item()} at step {self.step + 1}: "
+                f"{ {key: value.item() for key, value in parts.items()} }. "
+                "Train with a lower learning rate (--learning-rate), or with --precision fp32."
+            )
+        optimiser.step()
+        return {key: value.item() for key, value in parts.items()} | {"gradient": norm.item()}
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up by steps, cosine descent by progress."""
+        warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
+        return self.recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
+
+    def _batch(self) -> Batch:
+        """The views and targets of this step, the same whenever the step is run."""
+        rank, world = self.processes.rank, self.processes.world
+        seed = step_seed(self.recipe.seed, self.step, rank)
+        generator = torch.Generator().manual_seed(seed)
+        shares = photos_of_step(self.photos.groups, self.recipe, self.step)
+        share = shares[rank::world]
+        views = self.recipe.views
+        pictures, targets = [], []
+        for _ in range(views.count):
+            index = pick_photos(share, self.photos.groups, generator)
+            view = draw_view(self.photos, index, self.size, views, generator)
+            pictures.append(view)
+            canonical = to_float(self.photos.targets[index])
+            targets.append(canonical if views.canonical else shrink(view, self.target_size))
+        device = next(self.model.parameters()).device
+        return Batch(
+            torch.stack(pictures).to(device), torch.stack(targets).to(device), seed, self.progress
+        )
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Move the averaged weights a little; faster in the beginning, when all is new."""
+        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        for key, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.average[key].lerp_(value, 1 - decay)
+            else:
+                self.average[key].copy_(value)
+
+    # -- stop and go on ------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything needed to go on: tensors and facts."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for player, optimiser in zip(self.players, self.optimisers, strict=True):
+            for number, slots in optimiser.state_dict()["state"].items():
+                for slot, value in slots.items():
+                    tensors[f"optimiser.{player.name}.{number}.{slot}"] = torch.as_tensor(value)
+        return tensors, {"step": self.step, "elapsed": self.elapsed, "digest": self.photos.digest}
+
+    def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Go on from ``state()``.
+
+        Raises:
+            ValueError: The photos are not the ones the run began with.
+        """
+        if facts["digest"] != self.photos.digest:
+            raise ValueError(
+                "The photos have changed since this run began, so it cannot be resumed to the "
+                "same result. Give the same --data, or start a new run with another --out."
+            )
+        self.model.load_state_dict(_part(tensors, "model."))
+        for key, value in _part(tensors, "average.").items():
+            self.average[key].copy_(value)
+        for player, optimiser in zip(self.players, self.optimisers, strict=True):
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, value in _part(tensors, f"optimiser.{player.name}.").items():
+                number, slot = key.split(".")
+                slots.setdefault(int(number), {})[slot] = value
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
+        self.step, self.elapsed = int(facts["step"]), float(facts["elapsed"])
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """A seed for one process's share of one step, unlike its neighbours'."""
+    return (seed * 1_000_003 + step) * 64 + rank
+
+
+def photos_of_step(groups: Tensor, recipe: Recipe, step: int) -> Tensor:
+    """The items (numbers of groups) of a step: epochs of a fresh permutation each."""
+    items = int(groups.max()) + 1
+    size = min(recipe.batch_size, items)
+    per_epoch = items // size
+    epoch, place = divmod(step, per_epoch)
+    order = torch.Generator().manual_seed(recipe.seed * 7_919 + epoch)
+    return torch.randperm(items, generator=order)[place * size : (place + 1) * size]
+
+
+def pick_photos(items: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
+    """One random photo of each item: (B,) items -> (B,) numbers of photos."""
+    order = torch.argsort(groups, stable=True)
+    counts = torch.bincount(groups)
+    starts = counts.cumsum(0) - counts
+    offset = (torch.rand(len(items), generator=generator) * counts[items]).long()
+    return order[starts[items] + offset]
+
+
+def shrink(pictures: Tensor, side: int) -> Tensor:
+    """(B, C, S, S) -> (B, C, side, side) by averaging."""
+    if pictures.shape[-1] == side:
+        return pictures
+    return torch.nn.functional.adaptive_avg_pool2d(pictures, side)
+
+
+def _optimiser(player: Player, recipe: Recipe) -> AdamW:
+    parameters = list(player.parameters())
+    return AdamW(
+        [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=recipe.learning_rate,
+        betas=(0.9, 0.99),
+    )
+
+
+def _use_bf16(recipe: Recipe, device: torch.device) -> bool:
+    """Whether convolutions run in bfloat16: asked for, or the processor has instructions for it."""
+    if recipe.precision != "auto":
+        return recipe.precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def moving_mean(steps: Iterator[Step], window: int = 50) -> Iterator[tuple[Step, dict[str, float]]]:
+    """Each step with the mean of its parts over the last ``window`` steps."""
+    recent: list[dict[str, float]] = []
+    for step in steps:
+        recent = [*recent[-(window - 1) :], step.parts]
+        keys = set(itertools.chain.from_iterable(recent))
+        means = {k: [p[k] for p in recent if k in p] for k in sorted(keys)}
+        yield step, {k: sum(v) / len(v) for k, v in means.items()}

@@ -1,0 +1,214 @@
+"""Puts the service together and runs it. Nothing exists before ``create_app`` is called."""
+
+import logging
+import math
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from indexer.errors import GenerationError, IndexerError, StoreError
+from indexer.protocols import Embedder, Engine
+from service import routes_items, routes_probes, routes_search
+from service.awaited import AwaitedEngine
+from service.errors import (
+    REQUEST_ID,
+    ServiceError,
+    StoreUnavailableError,
+    problem,
+    service_problem,
+    status_problem,
+)
+from service.gate import REQUEST_ID_HEADER, Gate
+from service.openapi import document
+from service.settings import Settings, unknown_variables
+from service.state import State
+from service.uploads import invalid
+
+logger = logging.getLogger(__name__)
+
+API_VERSION = "1"
+
+
+def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> FastAPI:
+    """Build the web application.
+
+    Args:
+        settings: See ``service.settings``.
+        embedder: Embeds the queries.
+        engine: Holds the items; closed when the application shuts down.
+
+    Raises:
+        FingerprintMismatchError: The engine's vectors were made by another embedder.
+    """
+    state = State.of(settings, embedder, engine)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        state.close()
+
+    app = FastAPI(
+        title="niteru",
+        version=API_VERSION,
+        summary="Finds the items of a catalogue that look like a photo.",
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,  # an id may end in a slash
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.niteru = state
+    for router in (routes_search.router, routes_items.items, routes_items.generations):
+        app.include_router(router, prefix="/v1")
+    app.include_router(routes_probes.router)
+    add_error_answers(app)
+    app.add_middleware(
+        Gate,
+        max_upload_bytes=settings.max_upload_bytes,
+        request_timeout=settings.request_timeout,
+    )
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app
+
+
+def add_error_answers(app: FastAPI) -> None:
+    """Answer every error with a problem, the framework's too."""
+
+    @app.exception_handler(ServiceError)
+    async def ours(request: Request, error: ServiceError) -> JSONResponse:
+        return service_problem(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        return service_problem(request, invalid(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def framework(request: Request, error: HTTPException) -> JSONResponse:
+        detail = str(error.detail)
+        if error.status_code == 404:
+            detail = f"There is nothing at '{request.url.path}'. What there is stands at /docs."
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            detail = f"{request.method} is not possible at '{request.url.path}'; use {allowed}."
+        return status_problem(request, error.status_code, detail, error.headers)
+
+    @app.exception_handler(StoreError)
+    @app.exception_handler(GenerationError)
+    async def store(request: Request, error: IndexerError) -> JSONResponse:
+        logger.error("[%s] %s: %s", request_id(request), type(error).__name__, error)
+        hidden = StoreUnavailableError(
+            "The store cannot be read at the moment. The server's log says why, under the "
+            "request_id of this answer.",
+            headers={"Retry-After": "5"},
+        )
+        return service_problem(request, hidden)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, _: ClientDisconnect) -> Response:
+        logger.info("[%s] The client left while it was sending.", request_id(request))
+        return Response(status_code=400)  # read by nobody
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        logger.error("[%s] Unforeseen error", request_id(request), exc_info=error)
+        return problem(
+            request,
+            500,
+            "internal-error",
+            "The server failed",
+            "This is a fault of the server. Its log says more under the request_id of this answer.",
+            headers={REQUEST_ID_HEADER: request_id(request)},
+        )
+
+
+def request_id(request: Request) -> str:
+    """The id under which the log knows this request."""
+    return str(request.scope.get("state", {}).get(REQUEST_ID, "-"))
+
+
+def open_engine(settings: Settings, embedder: Embedder) -> AwaitedEngine:
+    """The engine over the settings' store, waiting for a first generation if there is none.
+
+    Raises:
+        FingerprintMismatchError: The store's current generation was made by another embedder.
+        indexer.errors.IndexerError: The store or its current generation is damaged.
+    """
+    # Here, because FAISS takes a while to load and those who bring their engine need none.
+    from indexer.engines.faiss_engine import FaissEngine  # noqa: PLC0415
+
+    fingerprint = embedder.fingerprint
+    return AwaitedEngine(
+        lambda: FaissEngine.open(settings.store, fingerprint=fingerprint), fingerprint=fingerprint
+    )
+
+
+def limit_threads(threads: int) -> None:
+    """Let torch and FAISS use this many threads each; holds for the whole process."""
+    import faiss  # noqa: PLC0415 - slow to load, and needed only where a server runs
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
+
+
+def start_logging() -> None:
+    """Write our own and the web server's lines to standard error, and warnings of everyone."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("service", "indexer", "models", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    # It warns of every odd byte in a form; the gate's line says what came of it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+
+
+def announce(state: State) -> None:
+    """Say in the log what is served, or what to run so that something is."""
+    generation, store = state.searcher.serving(), state.settings.store
+    if generation is None:
+        logger.warning(
+            "Nothing has been indexed in '%s' yet: searches are answered 503 until this has run: "
+            "niteru index CATALOGUE --store %s",
+            store,
+            store,
+        )
+    else:
+        count = len(state.searcher.engine)
+        logger.info("Serving generation %s of '%s', %d items.", generation, store, count)
+
+
+def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None = None) -> None:
+    """Serve until interrupted; requests that were begun are finished first.
+
+    Args:
+        settings: See ``service.settings``.
+        embedder: Embeds the queries.
+        engine: Holds the items; without it, the one over ``settings.store``.
+
+    Raises:
+        FingerprintMismatchError: The index was made with other weights.
+        indexer.errors.IndexerError: The store or its current generation is damaged.
+    """
+    start_logging()
+    for warning in unknown_variables(os.environ):
+        logger.warning("%s", warning)
+    limit_threads(settings.threads)
+    app = create_app(
+        settings,
+        embedder=embedder,
+        engine=engine if engine is not None else open_engine(settings, embedder),
+    )
+    announce(app.state.niteru)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,  # uvicorn's lines go where ours go
+        access_log=False,  # the gate writes one line per request, with its id
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.request_timeout),
+    )

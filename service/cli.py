@@ -1,0 +1,288 @@
+"""The command line. Each command imports what it needs when it is called: ``--help`` is instant."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+WEIGHTS = "pixelvae-clothing"
+
+app = typer.Typer(
+    help="Finds the items of a catalogue that look like a photo.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+evaluate = typer.Typer(help="Measure weights.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(evaluate, name="evaluate")
+
+Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+Store = Annotated[Path, typer.Option(help="Folder of the store.")]
+WeightsName = Annotated[
+    str, typer.Option(help="A weights folder, or a name below weights/.", show_default=True)
+]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+
+
+@app.command()
+def demo(
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the queries; exit 0 only if they were right.")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="Where the catalogue and the store go.")] = Path(
+        "demo"
+    ),
+    items: Annotated[int, typer.Option(min=100, help="Items in the catalogue.")] = 2400,
+    queries: Annotated[int, typer.Option(min=1, max=100, help="Photos to search with.")] = 24,
+    port: Annotated[
+        int, typer.Option(envvar="NITERU_PORT", help="Port to serve on; 0 takes a free one.")
+    ] = 8000,
+    weights: WeightsName = WEIGHTS,
+) -> None:
+    """Render the sample catalogue, index it, serve it, and query it over HTTP."""
+    from service.commands.demo import run_demo
+
+    run_demo(folder, items=items, queries=queries, port=port, weights=weights, once=once)
+
+
+@app.command("sample-catalogue")
+def sample_catalogue(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    *,
+    items: Annotated[int, typer.Option(min=1, help="How many items.")] = 2400,
+    photos_per_item: Annotated[
+        int, typer.Option(min=1, help="Photos of each item, each in another scene.")
+    ] = 1,
+    masks: Annotated[bool, typer.Option("--masks", help="Write item masks as well.")] = False,
+    queries: Annotated[
+        int, typer.Option(min=0, help="Also photograph this many items again, into OUT-queries.")
+    ] = 0,
+    factor: Annotated[
+        Literal["background", "wearer", "both"], typer.Option(help="What changes in a query.")
+    ] = "background",
+    size: Annotated[int, typer.Option(min=16, help="Side of the photos in pixels.")] = 256,
+    seed: Seed = 0,
+) -> None:
+    """Render clothes and accessories: a catalogue that needs no data."""
+    from service.commands.demo import run_sample_catalogue
+
+    run_sample_catalogue(
+        out, items=items, photos_per_item=photos_per_item, masks=masks, queries=queries,
+        factor=factor, size=size, seed=seed,
+    )  # fmt: skip
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="What to train; niteru models lists them.")],
+    *,
+    data: Annotated[
+        list[Path], typer.Option(help="A catalogue: folder or manifest. May be given repeatedly.")
+    ],
+    out: Annotated[Path, typer.Option(help="The weights folder to make.")],
+    preset: Annotated[str, typer.Option(help="Size of model and training.")] = "cpu",
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="How long to train.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How long to train, exactly.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Nats that the latent vector holds.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Items in a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-7, help="At its peak.")] = None,
+    precision: Annotated[
+        Literal["auto", "bf16", "fp32"] | None, typer.Option(help="Of the convolutions.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    swap: Annotated[
+        bool, typer.Option("--swap/--no-swap", help="Cut items out and swap backgrounds.")
+    ] = True,
+    init: Annotated[
+        str | None, typer.Option(help="Weights to start from instead of fresh ones.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    cache: Annotated[Path, typer.Option(help="Folder that remembers item masks.")] = Path(
+        "~/.cache/niteru/masks"
+    ),
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+) -> None:
+    """Train a model on the photos of a catalogue, without labels.
+
+    Interrupt it and run it again with --resume: it ends with the same weights.
+    """
+    from service.commands.training import Wishes, make_plan, run_training
+
+    wishes = Wishes(minutes, steps, batch_size, learning_rate, precision, seed, rate, swap)
+    if resume and wishes != Wishes():
+        raise typer.BadParameter(
+            "a resumed run keeps the settings it began with; give only --data and --out.",
+            param_hint="--resume",
+        )
+    outcome = run_training(
+        None if resume else make_plan(model, preset, wishes), data, out, resume=resume,
+        cache=cache.expanduser(), device=device, init=init,
+    )  # fmt: skip
+    if not outcome.finished:
+        raise typer.Exit(130)  # what a shell expects of an interrupted command
+
+
+@app.command()
+def index(
+    catalogue: Annotated[Path, typer.Argument(help="A folder of photos, or a manifest file.")],
+    *,
+    store: Store,
+    weights: WeightsName = WEIGHTS,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads; without it, one for each core.")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete items that the catalogue has no more.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Embed a catalogue and publish an index of it. Run again, it embeds only what changed."""
+    from service.commands.indexing import run_index
+
+    report = run_index(
+        catalogue, store, weights=weights, workers=workers, prune=prune, as_json=json
+    )
+    if report.stopped:
+        raise typer.Exit(130)
+
+
+@app.command()
+def generations(*, store: Store, json: Json = False) -> None:
+    """List the published indexes of a store; the one that answers is marked."""
+    from service.commands.indexing import run_generations
+
+    run_generations(store, as_json=json)
+
+
+@app.command()
+def rollback(
+    generation: Annotated[str, typer.Argument(help="Id from: niteru generations.")], *, store: Store
+) -> None:
+    """Let an earlier index answer again."""
+    from service.commands.indexing import run_rollback
+
+    run_rollback(generation, store)
+
+
+@app.command()
+def search(
+    images: Annotated[list[Path], typer.Argument(help="Photos to search with.")],
+    *,
+    store: Store,
+    limit: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw the photos and what was found.")
+    ] = None,
+    weights: WeightsName = WEIGHTS,
+    json: Json = False,
+) -> None:
+    """Print the items nearest to a photo, or to each of several."""
+    from service.commands.searching import run_search
+
+    run_search(images, store, weights=weights, limit=limit, picture=picture, as_json=json)
+
+
+@app.command()
+def embed(
+    images: Annotated[list[Path], typer.Argument(help="Photos.")],
+    *,
+    weights: WeightsName = WEIGHTS,
+    out: Annotated[
+        Path | None, typer.Option(help="Array to write (.npy); without it, print.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The vectors of photos."""
+    from service.commands.searching import run_embed
+
+    run_embed(images, weights=weights, out=out, as_json=json)
+
+
+@app.command()
+def serve(
+    *,
+    store: Store,
+    weights: WeightsName = WEIGHTS,
+    host: Annotated[
+        str, typer.Option(envvar="NITERU_HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="NITERU_PORT", help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve a store over HTTP. Further settings are NITERU_ variables: see service/README.md."""
+    from indexer.torch_embedder import TorchEmbedder
+    from service.app import run_server
+    from service.settings import Settings
+
+    settings = Settings(store=store, weights=weights, host=host, port=port)
+    run_server(settings, embedder=TorchEmbedder.load(weights))
+
+
+@app.command("models")
+def list_models(*, json: Json = False) -> None:
+    """List every model, its presets, the weights there are of it, and their figures."""
+    from service.commands.looking import run_models
+
+    run_models(as_json=json)
+
+
+@app.command()
+def sample(
+    weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
+    *,
+    n: Annotated[int, typer.Option("-n", min=1, max=1024, help="How many pictures.")] = 16,
+    out: Annotated[Path, typer.Option(help="The sheet to write.")] = Path("samples.png"),
+    seed: Seed = 0,
+) -> None:
+    """Draw new pictures from a model into one sheet."""
+    from service.commands.looking import run_sample
+
+    run_sample(weights, n=n, out=out, seed=seed)
+
+
+@evaluate.command()
+def retrieval(
+    weights: Annotated[list[str], typer.Argument(help="Weights to measure.")],
+    *,
+    gallery: Annotated[Path, typer.Option(help="Photos to be found.")],
+    queries: Annotated[Path, typer.Option(help="Photos to search with.")],
+    comparators: Annotated[
+        bool, typer.Option("--comparators", help="Measure raw pixels, PCA and HOG as well.")
+    ] = False,
+    backgrounds: Annotated[
+        Path | None, typer.Option(help="Paste the queries on the backgrounds of these photos.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Does the embedding see the item? docs/measuring.md says how it is measured."""
+    from service.commands.looking import run_retrieval
+
+    run_retrieval(
+        weights, gallery, queries, comparators=comparators, backgrounds=backgrounds, seed=seed,
+        as_json=json,
+    )  # fmt: skip
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line; what a user can cause ends in a sentence, not in a traceback.
+
+    Args:
+        words: The command and its options; without them, those of the process.
+    """
+    from indexer.errors import IndexerError
+    from models import UnknownModelError
+
+    # The rest of what we refuse derives from one of these: weights, images and settings are
+    # ValueErrors, a missing extra is an ImportError, a diverging run a FloatingPointError.
+    causes = (IndexerError, UnknownModelError, ValueError, OSError, ImportError, ArithmeticError)
+    try:
+        app(words)
+    except causes as error:
+        sys.stderr.write(f"niteru: {error}\n")
+        sys.exit(1)

@@ -1,0 +1,86 @@
+"""``niteru index``, ``generations`` and ``rollback``: the life of an index."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from indexer.catalogues import open_catalogue
+from indexer.generations import Generation, activate, list_generations
+from indexer.pipeline import index_catalogue
+from indexer.protocols import Catalogue, Embedder
+from indexer.report import IndexReport, Progress
+from indexer.torch_embedder import TorchEmbedder
+from service.commands.console import Bar, cores, print_json, say, stop_on_signal, use_one_thread
+
+BATCH = 32
+
+
+def run_index(
+    catalogue: Path, store: Path, *, weights: str, workers: int | None, prune: bool, as_json: bool
+) -> IndexReport:
+    """Bring a store up to date with a catalogue, showing how it goes."""
+    use_one_thread()
+    embedder = TorchEmbedder.load(weights)
+    report = index_with_bar(open_catalogue(catalogue), store, embedder, workers, prune=prune)
+    if as_json:
+        print_json(asdict(report) | {"message": report.message})
+        return report
+    for failure in report.failures[:10]:
+        say(f"left out {failure.id}: {failure.reason}")
+    if len(report.failures) > 10:
+        where = store / "reports" / f"{report.run}.json"
+        say(f"... and {len(report.failures) - 10} more: see {where}")
+    print(f"{report.message} {report.seconds:.1f} s.")
+    return report
+
+
+def index_with_bar(
+    catalogue: Catalogue, store: Path, embedder: Embedder, workers: int | None, *, prune: bool
+) -> IndexReport:
+    """Index with a progress bar; an interrupt stops the run with all it has done kept."""
+    bar = Bar(" items")
+
+    def show(progress: Progress) -> None:
+        failed = f"{progress.failed} left out" if progress.failed else ""
+        bar.show(progress.stage, progress.done, progress.total, failed)
+
+    try:
+        with stop_on_signal() as should_stop:
+            return index_catalogue(
+                catalogue, store, embedder, workers=workers or cores(), batch=BATCH, prune=prune,
+                progress=show, should_stop=should_stop,
+            )  # fmt: skip
+    finally:
+        bar.close()
+
+
+def run_generations(store: Path, *, as_json: bool) -> None:
+    """List the generations of a store, oldest first."""
+    generations = list_generations(store)
+    if as_json:
+        print_json([describe(generation) for generation in generations])
+        return
+    if not generations:
+        print(
+            f"No generation in {store} yet. Make one with: niteru index CATALOGUE --store {store}"
+        )
+    for generation in generations:
+        told = describe(generation)
+        mark = "*" if generation.current else " "
+        print(
+            f"{mark} {generation.id}  {told.get('count', '?'):>9} items  "
+            f"{told.get('index', 'unreadable'):<12} recall@10 {told.get('recall_at_10', '-')}  "
+            f"{told.get('fingerprint', '')}"
+        )
+
+
+def describe(generation: Generation) -> dict[str, Any]:
+    """A generation as data."""
+    manifest = {} if generation.manifest is None else generation.manifest.model_dump(mode="json")
+    return {"id": generation.id, "current": generation.current, **manifest}
+
+
+def run_rollback(generation_id: str, store: Path) -> None:
+    """Let another generation answer, from the next query on."""
+    generation = activate(store, generation_id)
+    print(f"Generation {generation.id} answers now. A running server takes it up by itself.")

@@ -1,0 +1,67 @@
+"""Sheets that show at a glance what was asked and what was found."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+GAP, FRAME = 6, 4  # pixels between photos, and of the frame around a right answer
+GREEN = (30, 160, 70)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A query and what was found for it, best first.
+
+    Attributes:
+        query: The photo searched with.
+        found: Photos of the items found.
+        right: Place in ``found`` of the item that was meant, if that is known and it is there.
+    """
+
+    query: Path
+    found: tuple[Path, ...]
+    right: int | None = None
+
+
+def draw_results(rows: Sequence[Row], *, side: int = 128) -> Image.Image:
+    """Each row a query, then the items found; a green frame marks the right one."""
+    columns = max((len(row.found) for row in rows), default=0)
+    width = GAP + (1 + columns) * (side + GAP) + 3 * GAP
+    sheet = Image.new("RGB", (width, GAP + len(rows) * (side + GAP)), "white")
+    for number, row in enumerate(rows):
+        top = GAP + number * (side + GAP)
+        sheet.paste(_thumbnail(row.query, side), (GAP, top))
+        for column, path in enumerate(row.found):
+            left = 4 * GAP + (column + 1) * (side + GAP)
+            if column == row.right:
+                box = (left - FRAME, top - FRAME, left + side + FRAME, top + side + FRAME)
+                sheet.paste(GREEN, box)
+            sheet.paste(_thumbnail(path, side), (left, top))
+    return sheet
+
+
+def draw_grid(pictures: Tensor, *, gap: int = 2) -> Image.Image:
+    """Pictures (N, C, h, w) in [-1, 1] as one image, nearly square."""
+    N, _, h, w = pictures.shape
+    columns = math.ceil(math.sqrt(N))
+    rows = math.ceil(N / columns)
+    pixels = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).expand(N, 3, h, w)
+    canvas = torch.full((3, rows * (h + gap) + gap, columns * (w + gap) + gap), 255).byte()
+    for number, picture in enumerate(pixels):
+        top = gap + number // columns * (h + gap)
+        left = gap + number % columns * (w + gap)
+        canvas[:, top : top + h, left : left + w] = picture
+    return Image.fromarray(canvas.permute(1, 2, 0).numpy())
+
+
+def _thumbnail(path: Path, side: int) -> Image.Image:
+    """A photo fitted into a square on white."""
+    with Image.open(path) as image:
+        return ImageOps.pad(
+            ImageOps.exif_transpose(image).convert("RGB"), (side, side), color="white"
+        )

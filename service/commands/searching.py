@@ -1,0 +1,78 @@
+"""``niteru search`` and ``niteru embed``: a few photos, without a server."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.engines.faiss_engine import FaissEngine
+from indexer.protocols import Pixels
+from indexer.torch_embedder import TorchEmbedder
+from models.images import ImageError
+from service.commands.console import print_json, say, use_one_thread
+from service.commands.pictures import Row, draw_results
+
+
+def read_pixels(path: Path, embedder: TorchEmbedder) -> Pixels:
+    """An image file as the embedder wants it; errors name the file."""
+    try:
+        return embedder.preprocessing.read(path.read_bytes())
+    except ImageError as error:
+        raise ImageError(error.reason, f"{path}: {error}") from error
+
+
+def run_search(
+    images: Sequence[Path],
+    store: Path,
+    *,
+    weights: str,
+    limit: int,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Print the items nearest to photos."""
+    use_one_thread()
+    embedder = TorchEmbedder.load(weights)
+    vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
+    with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
+        answers = []
+        for hits in engine.search(vectors, limit):
+            items = engine.get([hit.id for hit in hits])
+            answers.append(
+                [
+                    {"id": hit.id, "score": round(hit.score, 4), "uri": item.uri,
+                     "attributes": dict(item.attributes)}
+                    for hit, item in zip(hits, items, strict=True) if item is not None
+                ]
+            )  # fmt: skip
+    if picture is not None:
+        found = [tuple(Path(str(line["uri"])) for line in answer) for answer in answers]
+        draw_results([Row(*pair) for pair in zip(images, found, strict=True)]).save(picture)
+        say(f"{picture}: {len(images)} rows, the query first.")
+    if as_json:
+        several = [{"image": str(i), "items": a} for i, a in zip(images, answers, strict=True)]
+        print_json(answers[0] if len(images) == 1 else several)
+        return
+    for image, answer in zip(images, answers, strict=True):
+        _print_answer(image, answer)
+
+
+def _print_answer(image: Path, answer: list[dict[str, Any]]) -> None:
+    print(f"{image}:")
+    for line in answer:
+        print(f"  {line['score']:.4f}  {line['id']}  {line['uri']}")
+
+
+def run_embed(images: Sequence[Path], *, weights: str, out: Path | None, as_json: bool) -> None:
+    """Write the vectors of photos as an array, or print them."""
+    use_one_thread()
+    embedder = TorchEmbedder.load(weights)
+    vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
+    if out is not None:
+        with out.open("wb") as file:  # as named: numpy would add an ending of its own
+            np.save(file, vectors)
+        say(f"{out}: {vectors.shape[0]} vectors of {vectors.shape[1]} numbers, unit length.")
+    if as_json or out is None:
+        rows = zip(images, vectors, strict=True)
+        print_json([{"image": str(path), "vector": row.tolist()} for path, row in rows])

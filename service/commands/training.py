@@ -1,0 +1,175 @@
+"""``niteru train``: from a catalogue to a weights folder."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import models
+from indexer.catalogues import open_catalogue
+from indexer.errors import CatalogueError
+from models.training.checkpoint import find_weights, load_weights
+from models.training.loop import Step
+from models.training.photos import Photo, PhotoTensors, Prepared, Skipped, load_photos
+from models.training.processes import Processes
+from models.training.train import Curves, Outcome, Plan, read_plan, train
+from service.commands.console import Bar, cores, say, stop_on_signal, use_one_thread
+
+SHOWN = ("loss", "contrast", "bits_per_dim", "mse", "kl", "active_units")  # in a bar's small room
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for beyond the preset; None leaves the preset's."""
+
+    minutes: float | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    precision: Literal["auto", "bf16", "fp32"] | None = None
+    seed: int | None = None
+    rate: float | None = None
+    swap: bool = True
+
+
+def make_plan(model: str, preset: str, wishes: Wishes) -> Plan:
+    """A preset with the wishes applied.
+
+    Raises:
+        models.UnknownModelError: No such model or preset.
+        ValueError: A wish that the model cannot fulfil.
+    """
+    config, recipe = models.find_preset(model, preset)
+    if wishes.minutes is not None and wishes.steps is not None:
+        raise ValueError("Give --minutes or --steps, not both: they both say how long to train.")
+    if wishes.minutes is not None:
+        recipe = replace(recipe, minutes=wishes.minutes, steps=None)
+    if wishes.steps is not None:
+        recipe = replace(recipe, steps=wishes.steps, minutes=None)
+    named = ("batch_size", "learning_rate", "precision", "seed")
+    given = {n: getattr(wishes, n) for n in named if getattr(wishes, n) is not None}
+    recipe = replace(recipe, **given)
+    if not wishes.swap:
+        recipe = replace(recipe, views=replace(recipe.views, swap=0.0, canonical=False))
+    if wishes.rate is not None:
+        if "rate" not in {f.name for f in fields(config)}:
+            raise ValueError(f"{model} has no latent rate, so --rate says nothing to it.")
+        config = replace(config, rate=replace(config.rate, target=wishes.rate))
+    return Plan(model, config, recipe)
+
+
+def read_photos(catalogues: Sequence[Path]) -> list[Photo]:
+    """The photos of catalogues: a manifest's ``item`` and ``mask`` columns are made use of."""
+    photos: list[Photo] = []
+    for path in catalogues:
+        catalogue = open_catalogue(path)
+        for entry in catalogue:
+            item, mask = entry.attributes.get("item"), entry.attributes.get("mask")
+            photos.append(
+                Photo(
+                    id=entry.id,
+                    path=Path(entry.uri),
+                    group=None if item is None else f"{path}:{item}",
+                    mask=None if mask is None else path.parent / str(mask),
+                )
+            )
+    if not photos:
+        raise CatalogueError(f"No photo was found in {', '.join(map(str, catalogues))}.")
+    return photos
+
+
+def run_training(
+    plan: Plan | None,
+    catalogues: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool,
+    cache: Path,
+    device: str,
+    init: str | None,
+) -> Outcome:
+    """Train, showing how it goes; stop politely when interrupted."""
+    use_one_thread()
+    processes = Processes.join()
+    leader = processes.rank == 0
+    plan = plan or read_plan(out)
+    start = None if init is None else load_weights(find_weights(init))
+    photos = _load(plan, read_photos(catalogues), cache, processes, leader=leader)
+    curves = _curves(out) if leader else None
+    display = Bar(" % ")
+    with closing(curves) if curves else nullcontext(), stop_on_signal() as should_stop:
+
+        def show(step: Step, means: Mapping[str, float]) -> None:
+            if leader:
+                figures = (f"{key} {means[key]:.3g}" for key in SHOWN if key in means)
+                note = f"step {step.number:,}  {'  '.join(figures)}"
+                display.show(f"train {plan.name}", int(100 * step.progress), 100, note)
+
+        outcome = train(
+            plan, photos, out, resume=resume, device=device, processes=processes, curves=curves,
+            should_stop=should_stop, show=show, init=start,
+        )  # fmt: skip
+    display.close()
+    processes.leave()
+    if leader:
+        _report(outcome, photos, out)
+    return outcome
+
+
+def _load(
+    plan: Plan, photos: Sequence[Photo], cache: Path, processes: Processes, *, leader: bool
+) -> PhotoTensors:
+    display = Bar(" photos")
+
+    def show(stream: Iterable[Prepared | Skipped]) -> Iterable[Prepared | Skipped]:
+        for done, result in enumerate(stream, 1):
+            if leader:
+                display.show("read and cut out", done, len(photos))
+            yield result
+        display.close()
+
+    return load_photos(
+        photos,
+        side=plan.load_side,
+        target=plan.config.target_size,
+        channels=plan.config.channels,
+        cut=plan.recipe.views.swap > 0 or plan.recipe.views.canonical,
+        cache=cache,
+        workers=max(1, cores() // processes.world),
+        progress=show,
+    )
+
+
+def _curves(out: Path) -> Curves | None:
+    """Tensorboard's writer, if its extra is installed; history.jsonl is written in any case."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    curves: Curves = SummaryWriter(str(out / "curves"))
+    return curves
+
+
+def _report(outcome: Outcome, photos: PhotoTensors, out: Path) -> None:
+    for skipped in photos.skipped[:10]:
+        say(f"left out {skipped.id}: {skipped.reason}")
+    if len(photos.skipped) > 10:
+        say(f"... and {len(photos.skipped) - 10} more were left out.")
+    if not outcome.finished:
+        command = " ".join(sys.argv[1:])
+        again = command if "--resume" in sys.argv else f"{command} --resume"
+        say(f"Stopped at step {outcome.steps:,}; go on with: niteru {again}")
+        return
+    facts: dict[str, Any] = outcome.metrics["training"]
+    say(
+        f"{out}: {facts['steps']:,} steps in {facts['minutes']} minutes on {facts['photos']:,} "
+        f"photos, {facts['photos_with_mask']:,} of them cut out."
+    )
+    if facts["collapsed"]:
+        say(
+            "WARNING: the latent vector has collapsed: it holds "
+            f"{facts['last_steps']['kl']:.2g} nats, so searching by it finds nothing. Raise the "
+            "rate (--rate 60) or the auxiliary weight, or train longer."
+        )

@@ -1,0 +1,183 @@
+"""What can go wrong with a request, and how it is told: always ``application/problem+json``.
+
+    ServiceError
+    ├── MalformedBodyError      400  the form cannot be read
+    ├── UnknownItemError        404  no such item (any more)
+    ├── PhotoMissingError       404  the item is there, its photo is not
+    ├── SlowUploadError         408  the body did not arrive in time
+    ├── UploadTooLargeError     413  more bytes than accepted
+    ├── UnsupportedFormatError  415  neither an accepted image nor an accepted kind of body
+    ├── InvalidRequestError     422  a setting of the request is wrong
+    ├── UnusableImageError      422  empty, damaged or too many pixels
+    ├── OverloadedError         429  as many requests as allowed are being worked on
+    ├── NotReadyError           503  there is no index to search yet
+    ├── StoreUnavailableError   503  the store cannot be read at the moment
+    └── TookTooLongError        504  the work did not end in time
+
+An error is raised where it is found and knows nothing of HTTP but its status. Problems follow RFC
+9457: ``type``, ``title``, ``status``, ``detail``, ``instance`` and, as extensions, ``request_id``
+and what the error adds.
+"""
+
+import http
+from collections.abc import Mapping
+from typing import ClassVar
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from starlette.requests import HTTPConnection
+
+PROBLEM_JSON = "application/problem+json"
+TYPE_PREFIX = "urn:niteru:problem:"
+REQUEST_ID = "request_id"
+
+
+class ServiceError(Exception):
+    """A request that cannot be answered.
+
+    Args:
+        detail: What was found, what was expected, what to do.
+        headers: Headers of the answer, such as ``Retry-After``.
+        extensions: Further members of the problem, as JSON.
+    """
+
+    status: ClassVar[int]
+    slug: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extensions = dict(extensions or {})
+
+
+class MalformedBodyError(ServiceError):
+    """The body is not what its Content-Type says."""
+
+    status, slug, title = 400, "malformed-body", "The body cannot be read"
+
+
+class UnknownItemError(ServiceError):
+    """No item of that id can be found."""
+
+    status, slug, title = 404, "unknown-item", "There is no such item"
+
+    def __init__(self, item_id: str, *, advice: str = "") -> None:
+        super().__init__(
+            f"There is no item {item_id!r} in the generation being served.{advice}",
+            extensions={"item_id": item_id},
+        )
+
+
+class PhotoMissingError(ServiceError):
+    """The item's photo was there when it was indexed and is not now."""
+
+    status, slug, title = 404, "photo-missing", "The photo of the item cannot be read"
+
+
+class SlowUploadError(ServiceError):
+    """The body did not arrive within the time limit."""
+
+    status, slug, title = 408, "slow-upload", "The upload took too long"
+
+
+class UploadTooLargeError(ServiceError):
+    """The body has more bytes than accepted."""
+
+    status, slug, title = 413, "upload-too-large", "The upload is too large"
+
+
+class UnsupportedFormatError(ServiceError):
+    """The bytes are no accepted image, or the Content-Type is no accepted kind of body."""
+
+    status, slug, title = 415, "unsupported-format", "The format is not supported"
+
+
+class InvalidRequestError(ServiceError):
+    """A parameter or field is missing, unknown, ill-typed or out of range."""
+
+    status, slug, title = 422, "invalid-request", "The request is not valid"
+
+
+class UnusableImageError(ServiceError):
+    """The image is empty, damaged or has too many pixels; the extension ``reason`` says which."""
+
+    status, slug, title = 422, "unusable-image", "The image cannot be used"
+
+
+class OverloadedError(ServiceError):
+    """As many requests as allowed are being worked on."""
+
+    status, slug, title = 429, "overloaded", "The server is busy"
+
+
+class NotReadyError(ServiceError):
+    """Nothing has been indexed yet, so nothing can be searched."""
+
+    status, slug, title = 503, "not-ready", "The server is not ready"
+
+
+class StoreUnavailableError(ServiceError):
+    """The store cannot be read; the log says why, the client need not know its paths."""
+
+    status, slug, title = 503, "store-unavailable", "The store cannot be read"
+
+
+class TookTooLongError(ServiceError):
+    """The work on a request did not end within the time limit."""
+
+    status, slug, title = 504, "took-too-long", "The request took too long"
+
+
+def problem(
+    connection: HTTPConnection,
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    extensions: Mapping[str, object] | None = None,
+) -> JSONResponse:
+    """An RFC 9457 answer about the request that ``connection`` describes."""
+    content = {
+        "type": TYPE_PREFIX + slug,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": connection.url.path,
+        REQUEST_ID: connection.scope.get("state", {}).get(REQUEST_ID),
+        **(extensions or {}),
+    }
+    return JSONResponse(
+        content, status_code=status, headers=dict(headers or {}), media_type=PROBLEM_JSON
+    )
+
+
+def service_problem(request: HTTPConnection, error: ServiceError) -> JSONResponse:
+    """The answer to an error of our own."""
+    return problem(
+        request,
+        error.status,
+        error.slug,
+        error.title,
+        error.detail,
+        headers=error.headers,
+        extensions=error.extensions,
+    )
+
+
+def status_problem(
+    request: Request, status: int, detail: str, headers: Mapping[str, str] | None
+) -> JSONResponse:
+    """The answer to an error of the framework: no such route, method not allowed."""
+    title = http.HTTPStatus(status).phrase
+    slug = title.lower().replace(" ", "-")
+    return problem(request, status, slug, title, detail, headers=headers)

@@ -1,0 +1,33 @@
+"""Paths of items. Ids may hold slashes and anything else; every id has a path that is its own.
+
+A slash of an id may be written as it is or as ``%2F``. Only three kinds of ids need the latter:
+those with an empty segment or one of dots, because clients rewrite such paths, and those that end
+in ``/image``, because a plain ``/image`` at the end asks for the photo.
+"""
+
+from urllib.parse import quote
+
+from fastapi import Request
+
+ITEMS = "/v1/items"
+IMAGE = "image"
+
+
+def item_path(item_id: str) -> str:
+    """The path of an item, from the root of the service."""
+    segments = item_id.split("/")
+    rewritten = any(segment in ("", ".", "..") for segment in segments)
+    ambiguous = len(segments) > 1 and segments[-1] == IMAGE
+    return f"{ITEMS}/{quote(item_id, safe='' if rewritten or ambiguous else '/')}"
+
+
+def image_link(request: Request, item_id: str) -> str:
+    """The path of an item's photo, below the prefix that a proxy may have put before ours."""
+    return f"{request.scope.get('root_path', '')}{item_path(item_id)}/{IMAGE}"
+
+
+def asks_for_image(request: Request) -> bool:
+    """Whether a path that ends in ``/image`` means the photo: its last slash is not escaped."""
+    # Decoded, the two cannot be told apart; a server that keeps no raw path means the photo.
+    raw: bytes = request.scope.get("raw_path") or b"/image"
+    return raw.partition(b"?")[0].endswith(b"/" + IMAGE.encode())

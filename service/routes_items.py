@@ -1,0 +1,150 @@
+"""``GET /v1/items/{id}``, its photo, and ``GET /v1/generations``."""
+
+import hashlib
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from indexer.catalogues.photos import read_photo as read_file
+from indexer.errors import NoStoreError
+from indexer.generations import Generation, list_generations
+from indexer.protocols import Item
+from service.errors import PhotoMissingError, UnknownItemError
+from service.links import asks_for_image, image_link, item_path
+from service.schemas import GenerationResponse, GenerationsResponse, ItemResponse
+from service.searcher import image_type
+from service.state import Shared, State
+
+items = APIRouter(tags=["items"])
+generations = APIRouter(tags=["generations"])
+
+PHOTO = {"schema": {"type": "string", "format": "binary"}}
+
+
+class Photo(NamedTuple):
+    """An item's photo as it is on the disk now."""
+
+    data: bytes
+    media_type: str
+    etag: str
+
+
+# Before the item's own route, which would take "/image" for a part of the id.
+@items.get(
+    "/items/{item_id:path}/image",
+    summary="The photo of an item",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The photo's file as the catalogue has it.",
+            "content": {"image/jpeg": PHOTO, "image/png": PHOTO, "image/webp": PHOTO},
+        },
+        304: {"description": "The copy named by If-None-Match is the newest."},
+    },
+)
+async def get_image(request: Request, item_id: str, state: Shared) -> Response:
+    """Read the photo of an item, with a strong ETag."""
+    if not asks_for_image(request):
+        found = await get_item(request, f"{item_id}/image", state)
+        return Response(found.model_dump_json(), media_type="application/json")
+    with state.admission:
+        item = await find(state, item_id)
+        photo = await state.run(lambda: read_photo(item))
+    headers = {
+        "ETag": photo.etag,
+        "Cache-Control": f"public, max-age={state.settings.photo_max_age}",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if matches(request.headers.get("if-none-match", ""), photo.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(photo.data, media_type=photo.media_type, headers=headers)
+
+
+@items.get("/items/{item_id:path}", summary="An item")
+async def get_item(request: Request, item_id: str, state: Shared) -> ItemResponse:
+    """Read an item by its id. Slashes may stand as they are or as `%2F`."""
+    item = await find(state, item_id)
+    return ItemResponse(
+        id=item.id,
+        sha256=item.sha256,
+        attributes=dict(item.attributes),
+        image=image_link(request, item.id),
+    )
+
+
+async def find(state: State, item_id: str) -> Item:
+    """The item of that id, or a 404 that says how ids are written."""
+    item = await state.run(lambda: state.searcher.item(item_id))
+    if item is None:
+        escaped = await state.run(lambda: state.searcher.item(f"{item_id}/image"))
+        advice = f" For the item '{escaped.id}' ask {item_path(escaped.id)}." if escaped else ""
+        raise UnknownItemError(item_id, advice=advice)
+    return item
+
+
+def read_photo(item: Item) -> Photo:
+    """Read the file that the catalogue named for this item, and no other.
+
+    Raises:
+        PhotoMissingError: It is gone, unreadable, no regular file, or not an image any more.
+    """
+    try:
+        data = read_file(item.uri)
+    except OSError as error:
+        raise PhotoMissingError(missing(item, "its photo cannot be read any more")) from error
+    media_type = image_type(data)
+    if media_type is None:  # whatever it is, it is not for the public
+        raise PhotoMissingError(missing(item, "the file in its photo's place is no image"))
+    # Of these bytes, not of those that were indexed: the file may have changed since.
+    return Photo(data, media_type, f'"{hashlib.sha256(data).hexdigest()}"')
+
+
+def missing(item: Item, reason: str) -> str:
+    """The sentence for a photo that cannot be sent; it names no path of this machine."""
+    return (
+        f"The item {item.id!r} is in the index, but {reason}. Put the photo back, or index the "
+        "catalogue again."
+    )
+
+
+def matches(header: str, etag: str) -> bool:
+    """Whether an If-None-Match header names the ETag (RFC 9110, weak comparison)."""
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or etag in tags
+
+
+@generations.get("/generations", summary="The published indexes")
+async def get_generations(state: Shared) -> GenerationsResponse:
+    """List the generations of the store, newest first."""
+
+    def read() -> list[Generation]:
+        state.searcher.refresh()
+        try:
+            return list_generations(state.settings.store)
+        except NoStoreError:
+            return []  # a server may wait for its first generation
+
+    listed = await state.run(read)
+    serving = state.searcher.serving()
+    return GenerationsResponse(
+        generations=[describe(generation, serving) for generation in reversed(listed)],
+        refused=state.searcher.refused,
+    )
+
+
+def describe(generation: Generation, serving: str | None) -> GenerationResponse:
+    """A generation as it goes over the wire."""
+    manifest = generation.manifest
+    return GenerationResponse(
+        id=generation.id,
+        current=generation.current,
+        serving=generation.id == serving,
+        created=manifest.created if manifest else None,
+        items=manifest.count if manifest else None,
+        dim=manifest.dim if manifest else None,
+        fingerprint=manifest.fingerprint if manifest else None,
+        index=manifest.index if manifest else None,
+        recall_at_10=manifest.recall_at_10 if manifest else None,
+        build_seconds=manifest.build_seconds if manifest else None,
+    )

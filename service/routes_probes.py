@@ -1,0 +1,44 @@
+"""``/``, ``/healthz``, ``/livez`` and ``/readyz``."""
+
+from fastapi import APIRouter
+
+from service.errors import NotReadyError
+from service.schemas import Alive, Ready, Welcome
+from service.state import Shared
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/", summary="What this is")
+async def welcome() -> Welcome:
+    """Say where to go on."""
+    return Welcome()
+
+
+@router.get("/healthz", summary="Is the process alive?", operation_id="healthz")
+@router.get("/livez", summary="Is the process alive?", operation_id="livez")
+async def alive() -> Alive:
+    """Answer at once, without touching weights or index."""
+    return Alive()
+
+
+@router.get("/readyz", summary="Can it answer a search?")
+async def ready(state: Shared) -> Ready:
+    """Embed an empty picture and search with it: ready means that both answered."""
+    searcher = state.searcher
+    try:
+        answer = await state.run(searcher.probe)
+    except NotReadyError as error:
+        if searcher.refused is None:
+            raise
+        raise NotReadyError(
+            f"{error.detail} What was indexed so far is not served: {searcher.refused}",
+            headers=error.headers,
+        ) from error
+    return Ready(
+        status="ready" if searcher.refused is None else "degraded",
+        generation=answer.generation,
+        items=answer.total,
+        fingerprint=searcher.embedder.fingerprint,
+        refused=searcher.refused,
+    )

@@ -1,0 +1,248 @@
+"""What goes over the wire: one schema per thing."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ItemId = Annotated[str, Field(min_length=1, max_length=1024, description="The shop's own id.")]
+Attributes = dict[str, str | int | float | bool | None]
+
+ITEM_EXAMPLE: dict[str, Any] = {
+    "id": "shoes/canvas-low-17",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "attributes": {"category": "shoes", "price": 39.9},
+    "image": "/v1/items/shoes/canvas-low-17/image",
+}
+TIMINGS_EXAMPLE: dict[str, Any] = {
+    "receive": 0.4,
+    "decode": 1.9,
+    "queue": 0.2,
+    "embed": 3.1,
+    "search": 0.6,
+    "fetch": 0.3,
+    "total": 6.7,
+}
+
+
+class SearchOptions(BaseModel):
+    """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, description="How many items to answer.")] | None = None
+    exclude: Annotated[
+        list[ItemId],
+        Field(max_length=1000, description="Ids that are not to be answered; may be repeated."),
+    ] = []
+    exact: Annotated[
+        bool, Field(description="Compare with every item: slower, and misses none.")
+    ] = False
+
+
+class ItemQuery(SearchOptions):
+    """Search by an item that is in the index; the item itself is left out of the answer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"item_id": ITEM_EXAMPLE["id"], "limit": 5}]},
+    )
+
+    item_id: ItemId
+
+
+class ItemResponse(BaseModel):
+    """An item of the catalogue."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ITEM_EXAMPLE]})
+
+    id: ItemId
+    sha256: Annotated[str, Field(description="Hash of the photo that was indexed.")]
+    attributes: Annotated[Attributes, Field(description="Further columns of the manifest.")]
+    image: Annotated[str, Field(description="Path of the photo on this server.")]
+
+
+class Hit(ItemResponse):
+    """An item that was found."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**ITEM_EXAMPLE, "score": 0.93}]})
+
+    score: Annotated[
+        float, Field(ge=-1, le=1, description="The cosine of the two vectors; higher is closer.")
+    ]
+
+
+class Timings(BaseModel):
+    """Milliseconds by step; a step that was not taken is 0."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [TIMINGS_EXAMPLE]})
+
+    receive: Annotated[float, Field(description="Reading the body as it arrived.")] = 0.0
+    decode: Annotated[float, Field(description="From the file's bytes to pixels.")] = 0.0
+    queue: Annotated[float, Field(description="Waiting for a free thread or a batch.")] = 0.0
+    embed: Annotated[float, Field(description="From pixels to the vector.")] = 0.0
+    search: Annotated[float, Field(description="Finding the nearest vectors.")] = 0.0
+    fetch: Annotated[float, Field(description="Reading the items from the store.")] = 0.0
+    total: Annotated[float, Field(description="From the first to the last step.")] = 0.0
+
+
+class SearchResponse(BaseModel):
+    """What was found, best first; equal scores are ordered by id."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [{**ITEM_EXAMPLE, "score": 0.93}],
+                    "total": 3553,
+                    "generation": "20261123T183300Z-4f2a",
+                    "timings_ms": TIMINGS_EXAMPLE,
+                }
+            ]
+        }
+    )
+
+    items: list[Hit]
+    total: Annotated[int, Field(description="How many items could have been found.")]
+    generation: Annotated[str, Field(description="Id of the generation that answered.")]
+    timings_ms: Timings
+
+
+class EmbedResponse(BaseModel):
+    """The vector of an image."""
+
+    vector: Annotated[list[float], Field(description="`dim` numbers, of unit length.")]
+    dim: int
+    fingerprint: Annotated[
+        str, Field(description="Vectors can be compared if, and only if, these are equal.")
+    ]
+    timings_ms: Timings
+
+
+class GenerationResponse(BaseModel):
+    """A published index. What its manifest says is null if the manifest is damaged."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "20261123T183300Z-4f2a",
+                    "current": True,
+                    "serving": True,
+                    "created": "2026-11-23T18:33:00+00:00",
+                    "items": 3553,
+                    "dim": 64,
+                    "fingerprint": "5d41402abc4b2a76",
+                    "index": "IDMap2,Flat",
+                    "recall_at_10": 1.0,
+                    "build_seconds": 0.8,
+                }
+            ]
+        }
+    )
+
+    id: str
+    current: Annotated[bool, Field(description="Whether the store points at it.")]
+    serving: Annotated[bool, Field(description="Whether this server answers from it.")]
+    created: Annotated[str | None, Field(description="When it was published, ISO 8601, UTC.")]
+    items: Annotated[int | None, Field(description="How many it holds.")]
+    dim: Annotated[int | None, Field(description="Numbers in a vector.")]
+    fingerprint: Annotated[str | None, Field(description="Of the weights that made its vectors.")]
+    index: Annotated[str | None, Field(description="The kind of index, as FAISS writes it.")]
+    recall_at_10: Annotated[
+        float | None, Field(description="Share of the true 10 nearest that it finds, measured.")
+    ]
+    build_seconds: Annotated[float | None, Field(description="How long it took to make.")]
+
+
+class GenerationsResponse(BaseModel):
+    """The published generations, newest first."""
+
+    generations: list[GenerationResponse]
+    refused: Annotated[
+        str | None, Field(description="Why this server does not serve the current one, if so.")
+    ] = None
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+    status: str = "ok"
+
+
+class Ready(BaseModel):
+    """The weights and the index answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "ready",
+                    "generation": "20261123T183300Z-4f2a",
+                    "items": 3553,
+                    "fingerprint": "5d41402abc4b2a76",
+                    "refused": None,
+                }
+            ]
+        }
+    )
+
+    status: Annotated[
+        str,
+        Field(description="`ready`; `degraded` if a newer generation was published and refused."),
+    ]
+    generation: str
+    items: int
+    fingerprint: str
+    refused: Annotated[
+        str | None, Field(description="Why the newest generation is not served, if so.")
+    ] = None
+
+
+class Welcome(BaseModel):
+    """What this is and where to go on."""
+
+    name: str = "niteru"
+    what: str = "Finds the items of a catalogue that look like a photo."
+    docs: str = "/docs"
+    openapi: str = "/openapi.json"
+    search: str = "/v1/search"
+    ready: str = "/readyz"
+
+
+class ProblemField(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: Annotated[str, Field(description="Where: `limit`, or `query.limit`.")]
+    message: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). Further members depend on the type."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:niteru:problem:unusable-image",
+                    "title": "The image cannot be used",
+                    "status": 422,
+                    "detail": "The JPEG is damaged or cut off: image file is truncated. "
+                    "Send it again.",
+                    "instance": "/v1/search",
+                    "request_id": "2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
+                    "reason": "corrupt",
+                }
+            ]
+        },
+    )
+
+    type: Annotated[str, Field(description="A URN per kind of error; they are in the README.")]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What was found, what was expected, what to do.")]
+    instance: Annotated[str, Field(description="The path that was asked for.")]
+    request_id: Annotated[str | None, Field(description="Also in the header X-Request-Id.")]
+    errors: list[ProblemField] = []

@@ -1,0 +1,264 @@
+"""Searching, without HTTP: photo or item in, similar items out, with the time of every step."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from indexer.errors import FingerprintMismatchError, GenerationError
+from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
+from models.images import ImageError
+from models.images.decode import FORMATS
+from service.errors import (
+    NotReadyError,
+    UnknownItemError,
+    UnsupportedFormatError,
+    UnusableImageError,
+)
+
+logger = logging.getLogger(__name__)
+
+# A generation may be published between two steps of a search; it is not published twice so soon.
+SWITCHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An item and how alike it is: the cosine, in [-1, 1], higher is closer."""
+
+    item: Item
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The items found, best first.
+
+    Attributes:
+        generation: Id of the generation that answered.
+        total: How many items could have been found.
+        timings: Milliseconds by step.
+    """
+
+    matches: tuple[Match, ...]
+    generation: str
+    total: int
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class Stopwatch:
+    """Collects how long each step took, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time what happens inside ``with``; a step that is taken twice adds up."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter() - started)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count time that was measured elsewhere."""
+        self.timings[name] = self.timings.get(name, 0.0) + 1000 * seconds
+
+
+class Searcher:
+    """Embedder and engine together. All methods are safe to call from several threads.
+
+    Args:
+        embedder: Embeds the queries; its fingerprint is the engine's.
+        engine: Holds the items.
+        max_pixels: Most pixels of a query image.
+        refresh_interval: Seconds between two looks for a new generation.
+        clock: Seconds, never going back.
+
+    Raises:
+        FingerprintMismatchError: The vectors of the one mean nothing to the other.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        engine: Engine,
+        *,
+        max_pixels: int,
+        refresh_interval: float = 0.2,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if embedder.fingerprint != engine.fingerprint:
+            raise FingerprintMismatchError(
+                found=engine.fingerprint, expected=embedder.fingerprint, where="The index"
+            )
+        self.embedder = embedder
+        self.engine = engine
+        self.max_pixels = max_pixels
+        self.refresh_interval = refresh_interval
+        self.clock = clock
+        self.refused: str | None = None
+        self._refreshing = threading.Lock()
+        self._refreshed = clock()
+
+    def decode(self, data: bytes) -> Pixels:
+        """(H, W, C) uint8 from the bytes of an image file.
+
+        Raises:
+            UnsupportedFormatError: Not one of the accepted formats.
+            UnusableImageError: Empty, damaged or too many pixels.
+        """
+        try:
+            return self.embedder.preprocessing.read(data, max_pixels=self.max_pixels)
+        except ImageError as error:
+            # A file that begins like an accepted one and breaks off is damaged, not foreign.
+            if error.reason == "unsupported_format" and image_type(data) is None:
+                raise UnsupportedFormatError(
+                    str(error),
+                    extensions={"accepted": [f"image/{kind.lower()}" for kind in FORMATS]},
+                ) from error
+            reason = "corrupt" if error.reason == "unsupported_format" else error.reason
+            raise UnusableImageError(str(error), extensions={"reason": reason}) from error
+
+    def embed(self, pixels: Pixels) -> Vectors:
+        """(B, H, W, C) uint8 -> (B, dim) float32 of unit length."""
+        return self.embedder.embed(pixels)
+
+    def search_image(self, data: bytes, limit: int) -> Answer:
+        """The items that look most like a photo, from the bytes of its file."""
+        watch = Stopwatch()
+        with watch.step("decode"):
+            pixels = self.decode(data)
+        with watch.step("embed"):
+            vector = self.embed(pixels[np.newaxis])[0]
+        return self.search(vector, limit, watch=watch)
+
+    def search_item(
+        self,
+        item_id: str,
+        limit: int,
+        *,
+        exact: bool = False,
+        exclude: Sequence[str] = (),
+        watch: Stopwatch | None = None,
+    ) -> Answer:
+        """The items that look most like another, without that one.
+
+        Raises:
+            UnknownItemError: There is no such item (any more).
+        """
+        watch = watch or Stopwatch()
+        self.refresh()
+        with watch.step("fetch"):
+            vector = self.engine.vectors([item_id])[0]
+        if vector is None:
+            raise UnknownItemError(item_id)
+        return self.search(vector, limit, exact=exact, exclude=[item_id, *exclude], watch=watch)
+
+    def search(
+        self,
+        vector: Vectors,
+        limit: int,
+        *,
+        exact: bool = False,
+        exclude: Sequence[str] = (),
+        watch: Stopwatch | None = None,
+    ) -> Answer:
+        """The ``limit`` items nearest to ``vector`` (dim,), all from one generation."""
+        watch = watch or Stopwatch()
+        self.refresh()
+        for _ in range(SWITCHES):
+            generation = self.engine.generation
+            with watch.step("search"):
+                hits = self.engine.search(
+                    vector[np.newaxis], limit, exact=exact, exclude=tuple(exclude)
+                )[0]
+            with watch.step("fetch"):
+                items = self.engine.get([hit.id for hit in hits])
+            if self.engine.generation == generation:
+                break
+        # An item that was deleted a moment ago is left out rather than answered as a ghost, and
+        # rounding may carry a cosine a hair past its range.
+        matches = tuple(
+            Match(item, max(-1.0, min(1.0, hit.score)))
+            for hit, item in zip(hits, items, strict=True)
+            if item
+        )
+        return Answer(matches, generation, len(self.engine), watch.timings)
+
+    def item(self, item_id: str) -> Item | None:
+        """The item of that id, None where there is none (any more)."""
+        self.refresh()
+        return self.engine.get([item_id])[0]
+
+    def refresh(self) -> None:
+        """Take up a newly published generation, looking for one no more often than asked.
+
+        A generation that does not fit the weights, or is damaged, is not taken up: the one being
+        served goes on, and ``refused`` says why.
+        """
+        if self.clock() - self._refreshed < self.refresh_interval:
+            return
+        if not self._refreshing.acquire(blocking=False):
+            return  # another thread is at it: this search need not wait for it
+        try:
+            self._take_up()
+            self._refreshed = self.clock()
+        finally:
+            self._refreshing.release()
+
+    def _take_up(self) -> None:
+        try:
+            taken = self.engine.refresh()
+        except FingerprintMismatchError as error:
+            self._refuse(
+                f"The newest generation was made with the fingerprint '{error.found}', but the "
+                f"weights of this server have '{error.expected}'. Start it with the weights that "
+                "made the generation, or index the catalogue again with these.",
+                error,
+            )
+        except GenerationError as error:
+            self._refuse("The newest generation is damaged; the server's log says how.", error)
+        else:
+            self.refused = None
+            if taken:
+                logger.info("Serving generation %s, %d items.", self.serving(), len(self.engine))
+
+    def _refuse(self, reason: str, error: Exception) -> None:
+        if reason != self.refused:  # once, not with every request
+            logger.error("A new generation is not taken up: %s", error)
+        self.refused = reason
+
+    def serving(self) -> str | None:
+        """The id of the generation that answers, None if there is none yet."""
+        try:
+            return self.engine.generation
+        except NotReadyError:
+            return None
+
+    def probe(self) -> Answer:
+        """Embed an empty picture and search with it: an answer means that both work."""
+        size = self.embedder.preprocessing.size
+        blank = np.zeros((1, size, size, self.embedder.preprocessing.channels), np.uint8)
+        return self.search(self.embed(blank)[0], 1)
+
+
+# The first bytes of a file decide what it is; its name and Content-Type are only claims.
+SIGNATURES = (
+    ("image/jpeg", 0, b"\xff\xd8\xff"),
+    ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
+    ("image/webp", 8, b"WEBP"),
+)
+
+
+def image_type(data: bytes) -> str | None:
+    """The media type of an image file by its first 12 bytes, None if it is none we accept."""
+    for media_type, offset, signature in SIGNATURES:
+        if data[offset : offset + len(signature)] == signature:
+            return media_type
+    return None

@@ -1,0 +1,114 @@
+"""What the routes share: the settings, the searcher and the threads it works in."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Self, TypeVar, cast
+
+from fastapi import Depends, Request
+
+from indexer.protocols import Embedder, Engine, Pixels, Vectors
+from service.batching import Admission, Batcher
+from service.errors import InvalidRequestError
+from service.schemas import SearchOptions
+from service.searcher import Answer, Searcher, Stopwatch
+from service.settings import Settings
+
+Result = TypeVar("Result")
+
+
+class State:
+    """Everything a request needs, made once by ``create_app``.
+
+    Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, because
+    the embedder itself uses several. The event loop does none of the three.
+    """
+
+    def __init__(self, settings: Settings, searcher: Searcher) -> None:
+        self.settings = settings
+        self.searcher = searcher
+        self.admission = Admission(settings.max_concurrent)
+        self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="niteru")
+        self.embedding = ThreadPoolExecutor(1, thread_name_prefix="niteru-embed")
+        self.batcher = Batcher(searcher.embed, self.embedding, max_batch=settings.max_batch)
+
+    @classmethod
+    def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
+        """Put embedder and engine together; refuses a pair that does not fit."""
+        searcher = Searcher(
+            embedder,
+            engine,
+            max_pixels=settings.max_pixels,
+            refresh_interval=settings.refresh_interval,
+        )
+        return cls(settings, searcher)
+
+    async def run(self, work: Callable[[], Result], watch: Stopwatch | None = None) -> Result:
+        """Do blocking work in one of the threads; the wait for it counts as ``queue``."""
+        asked = time.perf_counter()
+
+        def run() -> Result:
+            if watch is not None:
+                watch.add("queue", time.perf_counter() - asked)
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self.threads, run)
+
+    async def embed(self, data: bytes, watch: Stopwatch) -> Vectors:
+        """The vector (dim,) of an image file."""
+
+        def decode() -> Pixels:
+            with watch.step("decode"):
+                return self.searcher.decode(data)
+
+        pixels = await self.run(decode, watch)
+        asked = time.perf_counter()
+        embedded = await self.batcher.embed(pixels)
+        watch.add("embed", embedded.seconds)
+        watch.add("queue", time.perf_counter() - asked - embedded.seconds)
+        return embedded.vector
+
+    async def search(self, vector: Vectors, options: SearchOptions, watch: Stopwatch) -> Answer:
+        """The items nearest to a vector."""
+        limit = self.limit(options)
+        return await self.run(
+            lambda: self.searcher.search(
+                vector, limit, exact=options.exact, exclude=options.exclude, watch=watch
+            ),
+            watch,
+        )
+
+    async def search_item(self, item_id: str, options: SearchOptions, watch: Stopwatch) -> Answer:
+        """The items nearest to an item, without that one."""
+        limit = self.limit(options)
+        return await self.run(
+            lambda: self.searcher.search_item(
+                item_id, limit, exact=options.exact, exclude=options.exclude, watch=watch
+            ),
+            watch,
+        )
+
+    def limit(self, options: SearchOptions) -> int:
+        """How many items to answer; refuses more than the settings allow."""
+        limit, most = options.limit or self.settings.default_limit, self.settings.max_limit
+        if limit > most:
+            raise InvalidRequestError(
+                f"limit: {limit} items were asked for; at most {most} are answered at once.",
+                extensions={"errors": [{"field": "limit", "message": f"expected 1 to {most}"}]},
+            )
+        return limit
+
+    def close(self) -> None:
+        """Let running work end, drop what waits, and close the engine."""
+        self.threads.shutdown(cancel_futures=True)
+        self.embedding.shutdown(cancel_futures=True)
+        self.searcher.engine.close()
+
+
+def state_of(request: Request) -> State:
+    """The app's state, for routes: ``state: Shared``."""
+    return cast("State", request.app.state.niteru)
+
+
+Shared = Annotated[State, Depends(state_of)]

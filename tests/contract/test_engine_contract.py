@@ -1,0 +1,370 @@
+"""What every engine promises, over all engines and over all places a vector can be in.
+
+A further engine is one more entry of ``ENGINES``: something that starts with items, takes upserts
+and deletes, and publishes.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.database import ReaderPool
+from indexer.engines.exact import ExactEngine
+from indexer.engines.faiss_engine import FaissEngine
+from indexer.engines.faiss_index import IndexPolicy, build_index
+from indexer.errors import FingerprintMismatchError, QueryError
+from indexer.generations import publish
+from indexer.protocols import Engine, Hit, Item
+from indexer.store import Record, delete, open_writer, upsert
+
+DIM = 16
+Pairs = Sequence[tuple[Item, np.ndarray]]
+
+
+class Harness(Protocol):
+    """An engine with the ways to change what it holds."""
+
+    engine: Engine
+
+    def upsert(self, pairs: Pairs) -> None: ...
+
+    def delete(self, ids: Sequence[str]) -> None: ...
+
+    def publish(self, pairs: Pairs, fingerprint: str = "f") -> None:
+        """Make these all there is, as a new generation."""
+
+
+class FaissHarness:
+    """The embedded engine; ``beside`` builds the index before the items come."""
+
+    def __init__(
+        self, folder: Path, pairs: Pairs, policy: IndexPolicy, *, beside: bool = False
+    ) -> None:
+        self.store, self.policy, self.ids = folder / "store", policy, {i.id for i, _ in pairs}
+        first = (Item("first", "u", "s"), np.eye(1, DIM, dtype=np.float32)[0])
+        self._store([first] if beside else pairs, "f")
+        self._publish("f")
+        self.engine = FaissEngine.open(self.store, fingerprint="f")
+        if beside:
+            self.upsert(pairs)
+            self.delete(["first"])
+
+    def _store(self, pairs: Pairs, fingerprint: str) -> None:
+        with open_writer(self.store) as writer:
+            writer.upsert([Record(*pair) for pair in pairs], fingerprint=fingerprint)
+
+    def _publish(self, fingerprint: str) -> None:
+        pool = ReaderPool(self.store)
+
+        def build(path: Path):
+            with pool.read() as connection:
+                return build_index(connection, path, fingerprint=fingerprint, policy=self.policy)
+
+        publish(self.store, build)
+        pool.close()
+
+    def upsert(self, pairs: Pairs) -> None:
+        upsert(self.store, [Record(*pair) for pair in pairs], fingerprint="f")
+        self.ids |= {item.id for item, _ in pairs}
+
+    def delete(self, ids: Sequence[str]) -> None:
+        delete(self.store, ids)
+
+    def publish(self, pairs: Pairs, fingerprint: str = "f") -> None:
+        self.delete(sorted(self.ids - {item.id for item, _ in pairs}))
+        self._store(pairs, fingerprint)
+        self._publish(fingerprint)
+
+
+class ExactHarness:
+    """The engine in memory."""
+
+    def __init__(self, folder: Path, pairs: Pairs) -> None:
+        self.engine = ExactEngine(pairs, dim=DIM, fingerprint="f")
+        self.upsert, self.delete = self.engine.upsert, self.engine.delete
+        self.published = 0
+
+    def publish(self, pairs: Pairs, fingerprint: str = "f") -> None:
+        self.published += 1
+        self.engine.publish(pairs, generation=str(self.published), fingerprint=fingerprint)
+
+
+ENGINES: dict[str, Callable[[Path, Pairs], Harness]] = {
+    "exact": ExactHarness,
+    "faiss-flat": lambda folder, pairs: FaissHarness(folder, pairs, IndexPolicy()),
+    "faiss-lists": lambda folder, pairs: FaissHarness(folder, pairs, IndexPolicy(flat_limit=0)),
+    "faiss-beside": lambda folder, pairs: FaissHarness(folder, pairs, IndexPolicy(), beside=True),
+}
+
+
+def draw_pairs(count: int, seed: int = 0, prefix: str = "i") -> list[tuple[Item, np.ndarray]]:
+    vectors = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [
+        (Item(f"{prefix}{n:03}", f"/p/{n}", f"{seed}:{n}", {"n": n}), vector)
+        for n, vector in enumerate(vectors)
+    ]
+
+
+def brute_force(pairs: Pairs, query: np.ndarray, limit: int) -> list[Hit]:
+    hits = [Hit(item.id, float(vector.astype(float) @ query)) for item, vector in pairs]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:limit]
+
+
+def assert_same(found: list[Hit], expected: list[Hit]) -> None:
+    assert [hit.id for hit in found] == [hit.id for hit in expected]
+    np.testing.assert_allclose(
+        [hit.score for hit in found], [hit.score for hit in expected], atol=1e-5
+    )
+
+
+PAIRS = draw_pairs(300)
+QUERIES = np.stack([vector for _, vector in draw_pairs(7, seed=1)])
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def start(request, tmp_path):
+    opened: list[Harness] = []
+
+    def begin(pairs: Pairs = PAIRS) -> Harness:
+        opened.append(ENGINES[request.param](tmp_path / str(len(opened)), pairs))
+        return opened[-1]
+
+    yield begin
+    for harness in opened:
+        harness.engine.close()
+
+
+def test_an_item_finds_itself_first(start) -> None:
+    engine = start().engine
+    for item, vector in PAIRS[::20]:
+        best = engine.search(vector[None], 3)[0][0]
+        assert best.id == item.id
+        assert best.score == pytest.approx(1, abs=1e-5)
+
+
+def test_scores_fall_and_are_cosines(start) -> None:
+    for hits in start().engine.search(QUERIES, 50):
+        scores = [hit.score for hit in hits]
+        assert scores == sorted(scores, reverse=True)
+        assert -1 <= scores[-1] <= scores[0] <= 1
+        assert len({hit.id for hit in hits}) == 50
+
+
+def test_exact_is_brute_force(start) -> None:
+    for hits, query in zip(start().engine.search(QUERIES, 12, exact=True), QUERIES, strict=True):
+        assert_same(hits, brute_force(PAIRS, query, 12))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_limit_beyond_the_items_gives_them_all(start, exact) -> None:
+    engine = start().engine
+    assert len(engine) == 300
+    for limit in (300, 1000):
+        for hits in engine.search(QUERIES[:2], limit, exact=exact):
+            assert len({hit.id for hit in hits}) == len(hits) == 300
+
+
+def test_equal_scores_are_in_the_order_of_ids(start) -> None:
+    vector = PAIRS[0][1]
+    names = ["b", "a", *(f"t{n:02}" for n in range(60)), "Z", "é"]
+    twins = [(Item(name, "u", "same"), vector) for name in names]
+    engine = start([*PAIRS, *twins]).engine
+    expected = sorted([*names, "i000"])
+    for limit in (1, 3, 62, 64):
+        assert [hit.id for hit in engine.search(vector[None], limit)[0]] == expected[:limit]
+
+
+def test_upserts_are_visible_at_once(start) -> None:
+    harness = start()
+    (item, vector), moved = draw_pairs(1, seed=5, prefix="new")[0], draw_pairs(1, seed=6)[0][1]
+    harness.upsert([(item, vector)])
+    assert len(harness.engine) == 301
+    assert harness.engine.search(vector[None], 1)[0][0].id == item.id
+    assert harness.engine.get([item.id]) == [item]
+    harness.upsert([(PAIRS[7][0], moved)])  # an item of the index gets another photo
+    assert len(harness.engine) == 301
+    assert harness.engine.search(moved[None], 1)[0][0].id == "i007"
+    everything = harness.engine.search(PAIRS[7][1][None], 400)[0]
+    assert [hit.id for hit in everything].count("i007") == 1
+    scores = {hit.id: hit.score for hit in everything}
+    assert scores["i007"] == pytest.approx(float(moved @ PAIRS[7][1]), abs=1e-5)
+    np.testing.assert_array_equal(harness.engine.vectors(["i007"])[0], moved)
+
+
+def test_deleted_items_never_come_back(start) -> None:
+    harness = start()
+    harness.upsert(draw_pairs(3, seed=5, prefix="new"))
+    harness.delete(["i004", "new001", "never-there"])
+    assert len(harness.engine) == 301
+    for exact in (False, True):
+        for hits in harness.engine.search(QUERIES, 400, exact=exact):
+            assert len(hits) == 301
+            assert not {"i004", "new001"} & {hit.id for hit in hits}
+    assert harness.engine.get(["i004", "i005"]) == [None, PAIRS[5][0]]
+    assert harness.engine.vectors(["i004"]) == [None]
+    harness.upsert([PAIRS[4]])  # put on sale again
+    assert harness.engine.search(PAIRS[4][1][None], 1)[0][0].id == "i004"
+
+
+def test_excluded_items_do_not_shorten_the_answer(start) -> None:
+    engine = start().engine
+    for query in QUERIES:
+        out = [hit.id for hit in brute_force(PAIRS, query, 40)]
+        rest = [pair for pair in PAIRS if pair[0].id not in out]
+        hits = engine.search(query[None], 10, exact=True, exclude=[*out, out[0], "never-there"])
+        assert_same(hits[0], brute_force(rest, query, 10))
+        assert len(engine.search(query[None], 10, exclude=out)[0]) == 10
+    everyone = [item.id for item, _ in PAIRS]
+    assert engine.search(QUERIES[:1], 5, exclude=everyone) == [[]]
+    assert [h.id for h in engine.search(QUERIES[:1], 5, exclude=everyone[1:])[0]] == ["i000"]
+
+
+def test_a_batch_is_answered_like_single_queries(start) -> None:
+    engine = start().engine
+    queries = np.concatenate([QUERIES] * 5)
+    for query, hits in zip(queries, engine.search(queries, 9), strict=True):
+        assert_same(hits, engine.search(query[None], 9)[0])
+    assert engine.search(queries[:0], 9) == []
+
+
+def test_concurrent_searches_equal_serial_ones(start) -> None:
+    engine = start().engine
+    asked = [(n % 7, 1 + n % 23, n % 3 == 0) for n in range(120)]
+
+    def answer(case: tuple[int, int, bool]) -> list[list[Hit]]:
+        return engine.search(QUERIES[case[0] :][:1], case[1], exact=case[2])
+
+    expected = [answer(case) for case in asked]
+    with ThreadPoolExecutor(6) as executor:
+        assert list(executor.map(answer, asked)) == expected
+
+
+def test_a_store_with_nothing_left_answers_nothing(start) -> None:
+    harness = start(PAIRS[:3])
+    harness.delete([item.id for item, _ in PAIRS[:3]])
+    assert len(harness.engine) == 0
+    assert harness.engine.search(QUERIES[:2], 5) == [[], []]
+    assert harness.engine.search(QUERIES[:2], 5, exact=True) == [[], []]
+
+
+def test_get_and_vectors_keep_the_order_asked_for(start) -> None:
+    engine = start().engine
+    assert engine.get(["i002", "none", "i000", "i002"]) == [
+        PAIRS[2][0],
+        None,
+        PAIRS[0][0],
+        PAIRS[2][0],
+    ]
+    vectors = engine.vectors(["none", "i001"])
+    assert vectors[0] is None
+    np.testing.assert_array_equal(vectors[1], PAIRS[1][1])
+    assert engine.get([]) == []
+    assert engine.vectors([]) == []
+
+
+def test_a_new_generation_is_taken_up_by_refresh(start) -> None:
+    harness = start()
+    engine, before = harness.engine, harness.engine.generation
+    assert engine.refresh() is False
+    harness.publish(draw_pairs(20, seed=9, prefix="j"))
+    assert engine.refresh() is True
+    assert engine.generation != before
+    assert engine.refresh() is False
+    assert len(engine) == 20
+    assert_same(
+        engine.search(QUERIES[:1], 5, exact=True)[0],
+        brute_force(draw_pairs(20, seed=9, prefix="j"), QUERIES[0], 5),
+    )
+
+
+def test_a_switch_under_way_mixes_no_answer(start) -> None:
+    harness = start()
+    generations = [
+        PAIRS,
+        *([(item, vector) for item, vector in draw_pairs(300, seed=s)] for s in (2, 3)),
+    ]
+    allowed = [brute_force(pairs, QUERIES[0], 300) for pairs in generations]
+
+    def ask(_: int) -> list[Hit]:
+        harness.engine.refresh()
+        return harness.engine.search(QUERIES[:1], 300, exact=True)[0]
+
+    with ThreadPoolExecutor(3) as executor:
+        answers = executor.map(ask, range(60))
+        for pairs in generations[1:]:
+            harness.publish(pairs)
+        for answer in answers:
+            scores = np.array([hit.score for hit in answer])
+            differences = [np.abs(scores - [h.score for h in other]).max() for other in allowed]
+            assert min(differences) < 1e-5
+    harness.engine.refresh()
+    assert_same(ask(0), allowed[-1])
+
+
+def test_another_embedders_generation_is_refused_and_the_old_one_answers(start) -> None:
+    harness = start()
+    harness.publish(PAIRS, fingerprint="other-weights")
+    for _ in range(2):
+        with pytest.raises(FingerprintMismatchError, match=r"other-weights.*'f'") as caught:
+            harness.engine.refresh()
+        assert (caught.value.found, caught.value.expected) == ("other-weights", "f")
+    assert harness.engine.fingerprint == "f"
+    assert harness.engine.search(PAIRS[3][1][None], 1)[0][0].id == "i003"
+    harness.publish(PAIRS, fingerprint="f")
+    assert harness.engine.refresh() is True
+
+
+def test_queries_that_cannot_be_answered_are_refused(start) -> None:
+    engine = start(PAIRS[:5]).engine
+    for queries, limit, expected in (
+        (QUERIES[:, :-1], 5, r"\(7, 15\)"),
+        (QUERIES[0], 5, r"\(16,\)"),
+        (QUERIES * 2, 5, "unit length"),
+        (QUERIES * np.float32(np.nan), 5, "unit length"),
+        (QUERIES * 0, 5, "unit length"),
+        (QUERIES, 0, "limit"),
+        (QUERIES, -1, "limit"),
+    ):
+        with pytest.raises(QueryError, match=expected):
+            engine.search(queries, limit)
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["upsert", "delete"]),
+            st.lists(st.integers(0, 14), min_size=1, max_size=5),
+            st.integers(0, 99),
+        ),
+        max_size=8,
+    )
+)
+def test_any_history_ends_in_the_same_answers_as_a_dictionary(start, history) -> None:
+    pairs = draw_pairs(10)
+    harness, model = start(pairs), {item.id: (item, vector) for item, vector in pairs}
+    for action, numbers, seed in history:
+        ids = [f"i{number:03}" for number in numbers]
+        if action == "delete":
+            harness.delete(ids)
+            for item_id in ids:
+                model.pop(item_id, None)
+        else:
+            changed = [draw_pairs(15, seed)[number] for number in dict.fromkeys(numbers)]
+            harness.upsert(changed)
+            model.update({item.id: (item, vector) for item, vector in changed})
+        assert len(harness.engine) == len(model)
+        for query, hits in zip(QUERIES, harness.engine.search(QUERIES, 4, exact=True), strict=True):
+            assert_same(hits, brute_force(list(model.values()), query, 4))
+    harness.engine.close()

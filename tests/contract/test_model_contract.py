@@ -1,0 +1,119 @@
+"""What every model must do, over every model there is: a new file in models/ is tested here."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+import models
+from models.images import Preprocessing
+from models.training.checkpoint import load_weights, save_weights
+from models.training.config import from_json, to_json
+from models.training.protocols import Batch
+
+NAMES = models.available()
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def model(name):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return models.create(name, preset="tiny")
+
+
+def batch_for(config, items=8, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    views = torch.rand(2, items, config.channels, config.size, config.size, generator=g) * 2 - 1
+    t = config.target_size
+    return Batch(views, torch.nn.functional.adaptive_avg_pool2d(views.flatten(0, 1), t)
+                 .view(2, items, config.channels, t, t), step_seed=seed)  # fmt: skip
+
+
+def test_learns_eight_items_by_heart(model):
+    batch = batch_for(model.config)
+    model.train()
+    first = None
+    for player in model.players():
+        optimiser = torch.optim.Adam(list(player.parameters()), lr=3e-3)
+        for _ in range(60):
+            loss = player.loss(batch)["loss"]
+            first = first if first is not None else loss.item()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    assert loss.item() < 0.85 * first
+
+
+def test_sampling_has_shape_and_range_and_repeats(model):
+    model.eval()
+    config = model.config
+    first, second = (model.sample(3, generator=torch.Generator().manual_seed(5)) for _ in range(2))
+    other = model.sample(3, generator=torch.Generator().manual_seed(6))
+    assert first.shape == (3, config.channels, config.target_size, config.target_size)
+    assert first.min() >= -1
+    assert first.max() <= 1
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_an_embedding_does_not_depend_on_its_batch(model):
+    model.eval()
+    x = batch_for(model.config).views[0]
+    together = model.embed(x)
+    assert together.shape == (8, model.embedding_dim)
+    alone = torch.cat([model.embed(row) for row in x.split(1)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+    assert torch.equal(model.embed(x), together)
+
+
+def test_using_a_model_does_not_change_it(model):
+    model.eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    model.embed(batch_for(model.config).views[0])
+    model.sample(1, generator=torch.Generator().manual_seed(0))
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+def test_weights_survive_the_disk(name, model, tmp_path):
+    model.eval()
+    preset = models.find_preset(name, "tiny")
+    preprocessing = Preprocessing(size=preset.config.size, channels=preset.config.channels)
+    save_weights(
+        tmp_path, name, model, state=model.state_dict(), config=preset.config,
+        preprocessing=preprocessing, recipe=preset.recipe, metrics={},
+    )  # fmt: skip
+    loaded = load_weights(tmp_path)
+    x = batch_for(model.config).views[0]
+    assert torch.equal(loaded.model.embed(x), model.embed(x))
+    assert loaded.preprocessing == preprocessing
+    assert loaded.recipe == preset.recipe
+    assert loaded.fingerprint.startswith(f"{name}-")
+
+
+def test_every_preset_is_json_and_back(name):
+    for preset in models.presets(name).values():
+        for part in preset:
+            again = from_json(type(part), json.loads(json.dumps(to_json(part))))
+            assert again == part
+            assert dataclasses.is_dataclass(part)
+
+
+def test_an_unknown_setting_is_an_error_that_names_it(name):
+    config = to_json(models.find_preset(name, "tiny").config)
+    with pytest.raises(TypeError, match="no setting 'latnet'"):
+        models.create(name, config=config | {"latnet": 3})
+
+
+def test_the_file_says_what_it_is(name):
+    module = __import__(f"models.{name}", fromlist=["Model"])
+    text = module.__doc__
+    assert f"niteru train {name} " in text, "the docstring names the command that trains it"
+    assert "special" in text
+    assert "Figures" in text

@@ -1,0 +1,202 @@
+"""A small catalogue of drawn photos, both engines over it, and a client that calls the app."""
+
+import asyncio
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+
+from indexer.catalogues.memory import MemoryCatalogue
+from indexer.embedders import ColourLayoutEmbedder
+from indexer.engines.exact import ExactEngine
+from indexer.engines.faiss_engine import FaissEngine
+from indexer.pipeline import index_catalogue
+from indexer.protocols import Embedder, Engine, Entry, Item
+from service.app import create_app
+from service.settings import Settings
+
+# Ids that are awkward in a path, among plain ones.
+AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd")
+PLAIN = tuple(f"{kind}/{number:02d}" for kind in ("bags", "hats", "shoes") for number in range(8))
+
+
+class Client:
+    """Calls an application over ASGI, without a network, in one event loop."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+        self.runner = asyncio.Runner()
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+            base_url="http://niteru.test",
+        )
+
+    def request(self, method: str, path: str, **given: Any) -> httpx.Response:
+        return self.runner.run(self.http.request(method, path, **given))
+
+    def get(self, path: str, **given: Any) -> httpx.Response:
+        return self.request("GET", path, **given)
+
+    def post(self, path: str, **given: Any) -> httpx.Response:
+        return self.request("POST", path, **given)
+
+    def together(self, calls: list[dict[str, Any]]) -> list[httpx.Response]:
+        """Make all calls at the same time."""
+
+        async def run() -> list[httpx.Response]:
+            return await asyncio.gather(*(self.http.request(**call) for call in calls))
+
+        return self.runner.run(run())
+
+    def close(self) -> None:
+        self.runner.run(self.http.aclose())
+        self.app.state.niteru.close()
+        self.runner.close()
+
+
+def draw(seed: int, *, kind: str = "PNG") -> bytes:
+    """A photo of 4 x 3 blocks of colour, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    blocks = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+    file = io.BytesIO()
+    blocks.resize((160, 120), Image.Resampling.NEAREST).save(file, kind, quality=95)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., bytes]:
+    """Draws a photo: ``picture(seed, kind="JPEG")``."""
+    return draw
+
+
+@pytest.fixture(scope="session")
+def embedder() -> ColourLayoutEmbedder:
+    return ColourLayoutEmbedder()
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, bytes]:
+    """The bytes of each item's photo by its id."""
+    return {item_id: draw(seed) for seed, item_id in enumerate((*PLAIN, *AWKWARD))}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, bytes]) -> Path:
+    """The photos as files, named by their place in ``photos``."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    for number, data in enumerate(photos.values()):
+        (folder / f"{number}.png").write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vectors(embedder: Embedder, photos: dict[str, bytes]) -> dict[str, np.ndarray]:
+    return {
+        item_id: embedder.embed(embedder.preprocessing.read(data)[np.newaxis])[0]
+        for item_id, data in photos.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def entries(photos: dict[str, bytes], folder: Path) -> list[Entry]:
+    """The catalogue: each photo with its number."""
+    return [
+        Entry(item_id, str(folder / f"{number}.png"), {"number": number})
+        for number, item_id in enumerate(photos)
+    ]
+
+
+@pytest.fixture
+def exact(embedder, entries, photos, vectors) -> ExactEngine:
+    """The engine in memory over the catalogue."""
+    items = [
+        (
+            Item(e.id, e.uri, hashlib.sha256(photos[e.id]).hexdigest(), e.attributes),
+            vectors[e.id],
+        )
+        for e in entries
+    ]
+    return ExactEngine(items, dim=embedder.dim, fingerprint=embedder.fingerprint, generation="one")
+
+
+@pytest.fixture(scope="session")
+def publish() -> Callable[..., str]:
+    """Indexes entries into a store and answers the generation: ``publish(store, entries, by)``."""
+
+    def run(store: Path, entries: list[Entry], embedder: Embedder) -> str:
+        catalogue = MemoryCatalogue(entries)
+        report = index_catalogue(catalogue, store, embedder, workers=1, batch=8, prune=True)
+        assert report.generation is not None
+        return report.generation
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def indexed_store(tmp_path_factory, publish, entries, embedder) -> Path:
+    """A store on the disk with one generation of the catalogue; only to be read."""
+    store = tmp_path_factory.mktemp("indexed") / "store"
+    publish(store, entries, embedder)
+    return store
+
+
+@pytest.fixture(params=["exact", "faiss"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn over the same catalogue."""
+    if request.param == "exact":
+        return request.getfixturevalue("exact")
+    return FaissEngine.open(request.getfixturevalue("indexed_store"))
+
+
+@pytest.fixture
+def serve(tmp_path: Path, embedder: Embedder, exact: Engine) -> Iterator[Callable[..., Client]]:
+    """Starts a service: ``serve(engine=..., embedder=..., max_limit=5)``; closes it at the end."""
+    clients: list[Client] = []
+
+    def start(*, engine: Engine = exact, embedder: Embedder = embedder, **settings: Any) -> Client:
+        given = {"store": tmp_path / "store", "refresh_interval": 0, "threads": 2, **settings}
+        app = create_app(Settings(**given), embedder=embedder, engine=engine)
+        clients.append(Client(app))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(serve: Callable[..., Client]) -> Client:
+    """A service over the engine in memory, with the default settings."""
+    return serve()
+
+
+@pytest.fixture
+def each_client(serve: Callable[..., Client], engine: Engine) -> Client:
+    """A service over each engine in turn, with the default settings."""
+    return serve(engine=engine)
+
+
+@pytest.fixture(scope="session")
+def check_problem() -> Callable[..., dict[str, Any]]:
+    """Checks that a response is a complete problem and returns it."""
+
+    def check(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+        assert response.status_code == status, response.text
+        assert response.headers["content-type"] == "application/problem+json"
+        problem = response.json()
+        assert problem["type"] == f"urn:niteru:problem:{slug}"
+        assert problem["status"] == status
+        assert problem["title"]
+        assert problem["detail"].endswith((".", "/docs."))
+        assert problem["instance"] == response.request.url.path
+        assert problem["request_id"] == response.headers["x-request-id"]
+        return problem
+
+    return check

@@ -1,0 +1,234 @@
+"""The command line as a user meets it: the whole job on a small catalogue, and its errors."""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import models
+from service.cli import main
+
+TINY = ["--preset", "tiny", "--steps", "40"]
+
+
+class Done(NamedTuple):
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
+def niteru(*words: object, code: int = 0) -> Done:
+    """Run a command in this process (torch takes seconds to import) and expect its exit code."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        found: object = 0
+        try:
+            main([str(word) for word in words])
+        except SystemExit as end:
+            found = end.code or 0
+    done = Done(stdout.getvalue(), stderr.getvalue())
+    assert found == code, done.stdout + done.stderr
+    return done
+
+
+def spawn(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own and expect its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *map(str, words)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Path:
+    """A folder with a rendered catalogue, weights trained on it, and a store."""
+    folder = tmp_path_factory.mktemp("shop")
+    niteru("sample-catalogue", folder / "catalogue", "--items", 40, "--size", 96, "--masks",
+           "--photos-per-item", 2)  # fmt: skip
+    niteru("train", "pixelvae", "--data", folder / "catalogue" / "items.csv", *TINY,
+           "--out", folder / "weights", "--cache", folder / "cache")  # fmt: skip
+    niteru("index", folder / "catalogue" / "items.csv", "--store", folder / "store",
+           "--weights", folder / "weights")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photo(shop) -> Path:
+    return sorted((shop / "catalogue" / "images").iterdir())[5]
+
+
+def on_store(shop):
+    return "--store", shop / "store", "--weights", shop / "weights"
+
+
+def test_a_photo_of_the_catalogue_finds_itself(shop, photo, tmp_path):
+    answer = niteru("search", photo, *on_store(shop), "--limit", 3, "--json",
+                    "--picture", tmp_path / "sheet.png")  # fmt: skip
+    found = json.loads(answer.stdout)
+    assert found[0]["id"] == photo.stem
+    assert found[0]["score"] == pytest.approx(1.0, abs=1e-3)
+    assert found[0]["attributes"]["kind"] == photo.stem.split("-")[0]
+    assert [hit["score"] for hit in found] == sorted((h["score"] for h in found), reverse=True)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (6 + 4 * 134 + 18, 6 + 134)
+    assert photo.stem in niteru("search", photo, *on_store(shop)).stdout
+
+
+def test_several_photos_are_answered_in_their_order(shop):
+    photos = sorted((shop / "catalogue" / "images").iterdir())[:3]
+    answer = json.loads(niteru("search", *photos, *on_store(shop), "--json").stdout)
+    assert [row["items"][0]["id"] for row in answer] == [path.stem for path in photos]
+
+
+def test_a_second_index_run_has_nothing_to_do(shop):
+    again = niteru("index", shop / "catalogue" / "items.csv", *on_store(shop), "--json")
+    report = json.loads(again.stdout)
+    assert report["embedded"] == 0
+    assert report["unchanged"] == 80
+    assert not report["published"]
+
+
+def test_generations_and_rollback(shop, tmp_path):
+    store = tmp_path / "store"
+    images = shop / "catalogue" / "images"
+    niteru("index", images, "--store", store, "--weights", shop / "weights")
+    first = json.loads(niteru("generations", "--store", store, "--json").stdout)[0]
+    assert first["current"]
+    assert first["count"] == 80
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    Image.new("RGB", (50, 60), "teal").save(mine / "teal.png")
+    (mine / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    second = niteru("index", mine, "--store", store, "--weights", shop / "weights")
+    assert "left out broken" in second.stderr
+    assert "81 items" in second.stdout
+    listed = niteru("generations", "--store", store).stdout.splitlines()
+    assert [line[0] for line in listed] == [" ", "*"]
+    niteru("rollback", first["id"], "--store", store)
+    after = json.loads(niteru("generations", "--store", store, "--json").stdout)
+    assert [generation["current"] for generation in after] == [True, False]
+
+
+def test_embed_writes_unit_vectors(shop, photo, tmp_path):
+    niteru("embed", photo, photo, "--weights", shop / "weights", "--out", tmp_path / "v.npy")
+    vectors = np.load(tmp_path / "v.npy")
+    assert vectors.shape == (2, 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    printed = json.loads(niteru("embed", photo, "--weights", shop / "weights").stdout)
+    np.testing.assert_allclose(printed[0]["vector"], vectors[0], atol=1e-6)
+
+
+def test_models_are_listed_with_their_weights(shop):
+    listed = json.loads(niteru("models", "--json").stdout)
+    assert [line["name"] for line in listed] == list(models.available())
+    assert all({"name", "weights", "figures", "presets", "about"} <= set(line) for line in listed)
+    text = niteru("models").stdout
+    assert all(name in text for name in models.available())
+
+
+def test_samples_are_seeded(shop, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        niteru(
+            "sample", shop / "weights", "-n", 4, "--seed", seed, "--out", tmp_path / f"{name}.png"
+        )
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_retrieval_is_measured(shop, tmp_path):
+    niteru("sample-catalogue", tmp_path / "c", "--items", 12, "--size", 96, "--queries", 6)
+    measure = ["evaluate", "retrieval", shop / "weights", "--gallery", tmp_path / "c",
+               "--queries", tmp_path / "c-queries"]  # fmt: skip
+    report = json.loads(niteru(*measure, "--json").stdout)[0]
+    assert report["queries"]["photos"] == 6
+    assert 0 <= report["figures"]["R@1"]["mean"] <= 1
+    table = niteru(*measure, "--comparators").stdout
+    assert "raw pixels" in table
+    assert "HOG" in table
+
+
+def test_an_interrupted_training_says_how_to_go_on(shop, tmp_path):
+    command = ["train", "autoencoder", "--data", shop / "catalogue" / "images",
+               "--preset", "tiny", "--out", tmp_path / "w"]  # fmt: skip
+    run = subprocess.Popen(
+        [sys.executable, "-m", "service", *map(str, command), "--minutes", "10"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    history = tmp_path / "w" / "history.jsonl"
+    deadline = time.monotonic() + 60
+    while not (history.is_file() and history.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    run.terminate()
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130, errors
+    assert "--resume" in errors
+    assert (tmp_path / "w" / "state.safetensors").is_file()
+    refused = niteru(*command, "--steps", 5, code=1)
+    assert "unfinished run" in refused.stderr
+    niteru(*command, "--resume", "--steps", 5, code=2)
+
+
+def test_two_processes_train_one_model(shop, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+                "-m", "service"]  # fmt: skip
+    words = ["train", "autoencoder", "--data", shop / "catalogue" / "images", "--preset", "tiny",
+             "--steps", "4", "--out", tmp_path / "w"]  # fmt: skip
+    done = subprocess.run(
+        [*torchrun, *map(str, words)], capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "w" / "metrics.json").read_text())
+    assert metrics["training"]["processes"] == 2
+    assert metrics["training"]["steps"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "pixelva", "--data", ".", "--out", "w"], "Did you mean 'pixelvae'?"),
+        (["train", "pixelvae", "--data", ".", "--out", "w", "--preset", "cup"], "no preset 'cup'"),
+        (["train", "autoencoder", "--data", ".", "--out", "w", "--rate", "9"], "no latent rate"),
+        (["search", "nothing.jpg", "--store", "s", "--weights", "none"], "no weights 'none'"),
+        (["index", "nowhere", "--store", "s", "--weights", "none"], "no weights 'none'"),
+        (["serve", "--store", "s", "--weights", "none"], "no weights 'none'"),
+        (["rollback", "x", "--store", "nowhere"], "nowhere"),
+    ],
+)
+def test_errors_are_sentences(words, message):
+    assert message in niteru(*words, code=1).stderr
+
+
+def test_weights_that_do_not_fit_are_refused_with_both_fingerprints(shop, photo, tmp_path):
+    niteru("train", "autoencoder", "--data", shop / "catalogue" / "images", "--preset", "tiny",
+           "--steps", 1, "--out", tmp_path / "other")  # fmt: skip
+    wrong = ("--store", shop / "store", "--weights", tmp_path / "other")
+    searched = niteru("search", photo, *wrong, code=1)
+    served = spawn("serve", "--port", 0, *wrong, code=1)
+    for refused in (searched, served):
+        assert "pixelvae-" in refused.stderr
+        assert "autoencoder-" in refused.stderr
+
+
+def test_help_is_quick_and_needs_no_torch():
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        spawn("--help")
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.5
+    code = "import sys, service.cli; print('torch' in sys.modules, 'faiss' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

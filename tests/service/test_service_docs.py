@@ -1,0 +1,136 @@
+"""The description of the API and the README say what the code does, no more and no less."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from service import schemas
+from service.errors import TYPE_PREFIX, ServiceError
+from service.openapi import document, render
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "service" / "README.md").read_text("utf-8")
+GOLDEN = ROOT / "tests" / "golden" / "openapi.json"
+
+
+def kinds(error=ServiceError):
+    found = error.__subclasses__()
+    return [*found, *(kind for parent in found for kind in kinds(parent))]
+
+
+def test_the_committed_description_is_that_of_the_code(client):
+    assert GOLDEN.read_text("utf-8") == render(client.app), (
+        "The API has changed. If that is meant, run: "
+        "python -m service.openapi > tests/golden/openapi.json"
+    )
+
+
+def test_the_served_description_is_the_committed_one(client):
+    assert client.get("/openapi.json").json() == json.loads(GOLDEN.read_text("utf-8"))
+
+
+def references(node):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def test_every_reference_leads_to_a_schema_and_every_schema_is_used(client):
+    described = document(client.app)
+    names = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
+
+    assert set(references(described)) == names
+
+
+def test_every_error_is_described_as_a_problem(client):
+    for path, operations in document(client.app)["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    (content,) = response["content"].items()
+                    assert content == (
+                        "application/problem+json",
+                        {"schema": {"$ref": "#/components/schemas/Problem"}},
+                    ), (path, status)
+
+
+MODELS = {
+    name: model
+    for name, model in vars(schemas).items()
+    if isinstance(model, type)
+    and issubclass(model, BaseModel)
+    and "examples" in (model.model_config.get("json_schema_extra") or {})
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_examples_are_valid_and_complete(name):
+    model = MODELS[name]
+    for example in model.model_config["json_schema_extra"]["examples"]:
+        shown = model.model_validate(example, strict=True).model_dump(mode="json")
+        assert {key: shown[key] for key in example} == example
+        assert {key for key, field in model.model_fields.items() if field.is_required()} <= set(
+            example
+        )
+
+
+def test_real_answers_have_the_described_members(client, photos):
+    described = document(client.app)["components"]["schemas"]
+    search = client.post("/v1/search", content=photos["hats/03"]).json()
+    for name, answer in (
+        ("SearchResponse", search),
+        ("Hit", search["items"][0]),
+        ("Timings", search["timings_ms"]),
+        ("ItemResponse", client.get("/v1/items/hats/03").json()),
+        ("EmbedResponse", client.post("/v1/embed", content=photos["hats/03"]).json()),
+        ("Ready", client.get("/readyz").json()),
+        ("Alive", client.get("/livez").json()),
+        ("Welcome", client.get("/").json()),
+        ("Problem", client.get("/nothing").json() | {"errors": []}),
+    ):
+        assert set(answer) == set(described[name]["properties"]), name
+
+
+def test_kinds_of_errors_have_a_type_each_and_stand_in_the_readme():
+    slugs = [kind.slug for kind in kinds()]
+    assert len(set(slugs)) == len(slugs)
+    told = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", README, re.MULTILINE))
+
+    assert told == {kind.slug: str(kind.status) for kind in kinds()} | {"internal-error": "500"}
+    assert TYPE_PREFIX in README
+
+
+def test_every_setting_stands_in_the_readme_with_its_default():
+    told = dict(re.findall(r"^\| `NITERU_([A-Z_]+)` \| ([^|]*?) \|", README, re.MULTILINE))
+
+    assert set(told) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.is_required():
+            assert told[name.upper()] == "required"
+        elif field.default_factory is None and field.default is not None:
+            assert told[name.upper()] == f"`{field.default}`", name
+
+
+def test_every_operation_stands_in_the_readme(client):
+    told = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", README, re.MULTILINE))
+    described = {
+        f"{method.upper()} {path.replace('item_id', 'id')}"
+        for path, operations in document(client.app)["paths"].items()
+        for method in operations
+    }
+
+    assert told == described
+
+
+def test_the_readme_ends_in_its_decisions():
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE)[-1] == "Decisions"
