@@ -269,6 +269,23 @@ def retrieval(
     )  # fmt: skip
 
 
+@evaluate.command()
+def served(
+    address: Annotated[str, typer.Argument(help="A running server: http://127.0.0.1:8000")],
+    *,
+    gallery: Annotated[Path, typer.Option(help="The folder that the server's store indexes.")],
+    queries: Annotated[Path, typer.Option(help="Photos to search with.")],
+    picture: Annotated[Path | None, typer.Option(help="Also draw some of the answers.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many of them, evenly spread.")] = 6,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """The same through a running server over HTTP, and how long the answers took."""
+    from service.commands.served import run_served
+
+    run_served(address, gallery, queries, picture=picture, rows=rows, seed=seed, as_json=json)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run the command line; what a user can cause ends in a sentence, not in a traceback.
 

@@ -113,15 +113,8 @@ def query_values(truth: Truth, queries: Vectors, gallery: Vectors) -> dict[Name,
         queries: (Q, D) of unit length.
         gallery: (G, D) of unit length.
     """
-    result: dict[Name, PerQuery] = {}
     near = nearest(queries, gallery, DEPTH, leave_out=(truth.same_photo,))
-    if truth.items is not None:
-        items, known = _codes(truth.items, near), truth.items.queries >= 0
-        result["R@1"] = PerQuery(recall(items[:, :1], truth.items.queries), known)
-        result["R@10"] = PerQuery(recall(items, truth.items.queries), known)
-    if truth.owners is not None:
-        values = share(_codes(truth.owners, near), truth.owners.queries, near)
-        result["background_share"] = PerQuery(values, truth.owners.queries >= 0)
+    result = item_values(truth, near)
     if truth.labels is not None:
         leave_out = tuple(truth.left_out_of_classes.values())
         if len(leave_out) > 1:
@@ -132,6 +125,24 @@ def query_values(truth: Truth, queries: Vectors, gallery: Vectors) -> dict[Name,
         result["P@10"] = PerQuery(share(labels, wanted, near), known)
         result["knn_accuracy"] = PerQuery(vote_accuracy(labels, wanted), known)
     return {name: values for name, values in result.items() if values.known.any()}
+
+
+def item_values(truth: Truth, near: Codes) -> dict[Name, PerQuery]:
+    """The figures that follow from the ten nearest alone, whoever found them.
+
+    Args:
+        truth: What is known of both sets.
+        near: (Q, 10) rows of the gallery, best first, -1 where nothing was found.
+    """
+    result: dict[Name, PerQuery] = {}
+    if truth.items is not None:
+        items, known = _codes(truth.items, near), truth.items.queries >= 0
+        result["R@1"] = PerQuery(recall(items[:, :1], truth.items.queries), known)
+        result["R@10"] = PerQuery(recall(items, truth.items.queries), known)
+    if truth.owners is not None:
+        values = share(_codes(truth.owners, near), truth.owners.queries, near)
+        result["background_share"] = PerQuery(values, truth.owners.queries >= 0)
+    return result
 
 
 def _codes(match: Match, near: Codes) -> Codes:

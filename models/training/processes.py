@@ -37,6 +37,7 @@ class Processes:
     def leave(self) -> None:
         """Say goodbye; harmless when alone."""
         if self.world > 1:
+            torch.distributed.barrier()  # none hangs up while another still talks
             torch.distributed.destroy_process_group()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:

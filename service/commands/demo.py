@@ -1,7 +1,6 @@
 """``niteru demo`` and ``sample-catalogue``: the main job end to end, on photos of our own."""
 
 import csv
-import json
 import socket
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from statistics import median
 
@@ -19,6 +18,7 @@ from indexer.torch_embedder import TorchEmbedder
 from service.commands.console import Bar, say, use_one_thread
 from service.commands.indexing import index_with_bar
 from service.commands.pictures import Row, draw_results
+from service.commands.requesting import fetch, search
 
 NEEDED = 0.9  # share of the queries that must find their item first
 LIMIT = 5
@@ -188,33 +188,15 @@ def wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) -
         try:
             if fetch(address, "GET", "/readyz")[0] == 200:
                 return
-        except (ConnectionError, TimeoutError, HTTPException):
+        except (ConnectionError, HTTPException):
             pass
         time.sleep(0.1)
     raise DemoError(f"The server was not ready after {START_SECONDS:.0f} s; its log: {log}")
 
 
-def fetch(address: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """One request: status and body."""
-    connection = HTTPConnection(address.removeprefix("http://"), timeout=30)
-    try:
-        headers = {} if body is None else {"Content-Type": "image/jpeg"}
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
 def ask(address: str, query: Query) -> Answer:
     """Search with a photo, as any client would."""
-    photo = query.photo.read_bytes()
-    started = time.monotonic()
-    status, body = fetch(address, "POST", f"/v1/search?limit={LIMIT}", photo)
-    milliseconds = 1000 * (time.monotonic() - started)
-    if status != 200:
-        raise DemoError(f"The server answered {status} to {query.photo}: {body.decode()}")
-    items = json.loads(body)["items"]
+    items, milliseconds = search(address, query.photo, LIMIT)
     return Answer(
         query, tuple(i["id"] for i in items), tuple(i["score"] for i in items), milliseconds
     )

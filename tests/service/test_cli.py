@@ -15,6 +15,7 @@ from PIL import Image
 
 import models
 from service.cli import main
+from service.commands.demo import free_port, serving
 
 TINY = ["--preset", "tiny", "--steps", "40"]
 
@@ -232,3 +233,26 @@ def test_help_is_quick_and_needs_no_torch():
     code = "import sys, service.cli; print('torch' in sys.modules, 'faiss' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_server_is_measured_over_http(shop, tmp_path):
+    """The figures through a server are those of the vectors themselves."""
+    niteru("sample-catalogue", tmp_path / "c", "--items", 20, "--size", 96, "--queries", 10)
+    weights = ("--weights", shop / "weights")
+    niteru("index", tmp_path / "c" / "items.csv", "--store", tmp_path / "s", *weights)
+    truth = ("--gallery", tmp_path / "c", "--queries", tmp_path / "c-queries")
+    expected = json.loads(
+        niteru("evaluate", "retrieval", shop / "weights", *truth, "--json").stdout
+    )
+    address = f"http://127.0.0.1:{free_port()}"
+    with serving(tmp_path / "s", str(shop / "weights"), address):
+        told = niteru("evaluate", "served", address, *truth, "--json",
+                      "--picture", tmp_path / "p.png")  # fmt: skip
+        other = niteru("evaluate", "served", address, "--gallery", shop / "catalogue",
+                       "--queries", tmp_path / "c-queries", code=1)  # fmt: skip
+    figures = json.loads(told.stdout)["figures"]
+    for name in ("R@1", "R@10"):
+        assert figures[name] == expected[0]["figures"][name]
+    assert (tmp_path / "p.png").stat().st_size > 1000
+    assert "niteru:" in other.stderr
+    assert "No answer from" in niteru("evaluate", "served", address, *truth, code=1).stderr
