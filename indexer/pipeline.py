@@ -6,7 +6,7 @@ queries changes before the last step.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -103,14 +103,19 @@ def index_catalogue(
 def count_entries(catalogue: Catalogue, progress: Callable[[Progress], None]) -> int:
     """Read the whole catalogue once, so that what is wrong with it shows before any work is done.
 
+    One that knows its length was read through when it was opened.
+
     Raises:
         CatalogueError: It cannot be read.
         NothingToIndexError: It is empty.
     """
     total = 0
-    for total, _ in enumerate(catalogue, 1):
-        if total % 10_000 == 0:
-            progress(Progress("count", total, total, 0))
+    if isinstance(catalogue, Sized):
+        total = len(catalogue)
+    else:
+        for total, _ in enumerate(catalogue, 1):
+            if total % 10_000 == 0:
+                progress(Progress("count", total, total, 0))
     if not total:
         raise NothingToIndexError(
             f"The catalogue '{catalogue.name}' is empty: no photo was found (.jpg, .jpeg, .png "

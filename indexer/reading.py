@@ -155,7 +155,12 @@ def find_rows(connection: sqlite3.Connection, dim: int, rows: Iterable[int]) -> 
         "WHERE v.removed IS NULL AND v.row IN (SELECT value FROM json_each(?))",
         (json.dumps(list(rows)),),
     )
-    return {row: Found(name, load_vectors([blob], dim)[0]) for row, name, blob in found}
+    listed = found.fetchall()
+    # Together: one by one, their conversion was a quarter of a search.
+    vectors = load_vectors([blob for _, _, blob in listed], dim)
+    return {
+        row: Found(name, vector) for (row, name, _), vector in zip(listed, vectors, strict=True)
+    }
 
 
 def stream_vectors(

@@ -148,15 +148,6 @@ def open_engine(settings: Settings, embedder: Embedder) -> AwaitedEngine:
     )
 
 
-def limit_threads(threads: int) -> None:
-    """Let torch and FAISS use this many threads each; holds for the whole process."""
-    import faiss  # noqa: PLC0415 - slow to load, and needed only where a server runs
-    import torch  # noqa: PLC0415
-
-    torch.set_num_threads(threads)
-    faiss.omp_set_num_threads(threads)
-
-
 def start_logging() -> None:
     """Write our own and the web server's lines to standard error, and warnings of everyone."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -196,7 +187,6 @@ def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None 
     start_logging()
     for warning in unknown_variables(os.environ):
         logger.warning("%s", warning)
-    limit_threads(settings.threads)
     app = create_app(
         settings,
         embedder=embedder,

@@ -59,7 +59,7 @@ def sample_catalogue(
     ] = 1,
     masks: Annotated[bool, typer.Option("--masks", help="Write item masks as well.")] = False,
     queries: Annotated[
-        int, typer.Option(min=0, help="Also photograph this many items again, into OUT-queries.")
+        int, typer.Option(min=0, help="Also photograph this many items again, into OUT-FACTOR.")
     ] = 0,
     factor: Annotated[
         Literal["background", "wearer", "both"], typer.Option(help="What changes in a query.")
@@ -81,7 +81,10 @@ def train(
     model: Annotated[str, typer.Argument(help="What to train; niteru models lists them.")],
     *,
     data: Annotated[
-        list[Path], typer.Option(help="A catalogue: folder or manifest. May be given repeatedly.")
+        list[Path],
+        typer.Option(
+            help="A catalogue: folder or manifest; may be repeated. Or one array: idx prefix, .npz."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The weights folder to make.")],
     preset: Annotated[str, typer.Option(help="Size of model and training.")] = "cpu",
@@ -215,12 +218,24 @@ def serve(
     port: Annotated[int, typer.Option(envvar="NITERU_PORT", help="Port to listen on.")] = 8000,
 ) -> None:
     """Serve a store over HTTP. Further settings are NITERU_ variables: see service/README.md."""
-    from indexer.torch_embedder import TorchEmbedder
+    from indexer.runtime import load_embedder
     from service.app import run_server
     from service.settings import Settings
 
     settings = Settings(store=store, weights=weights, host=host, port=port)
-    run_server(settings, embedder=TorchEmbedder.load(weights))
+    run_server(settings, embedder=load_embedder(weights, threads=settings.embedder_threads))
+
+
+@app.command()
+def export(
+    weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Make weights ready to be served, as train does at its end."""
+    from service.commands.exporting import run_export
+
+    run_export(weights, as_json=json)
 
 
 @app.command("models")
@@ -240,7 +255,7 @@ def sample(
     seed: Seed = 0,
 ) -> None:
     """Draw new pictures from a model into one sheet."""
-    from service.commands.looking import run_sample
+    from service.commands.sampling import run_sample
 
     run_sample(weights, n=n, out=out, seed=seed)
 
@@ -257,6 +272,9 @@ def retrieval(
     backgrounds: Annotated[
         Path | None, typer.Option(help="Paste the queries on the backgrounds of these photos.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Add the figures to the weights' metrics.json.")
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -265,8 +283,27 @@ def retrieval(
 
     run_retrieval(
         weights, gallery, queries, comparators=comparators, backgrounds=backgrounds, seed=seed,
-        as_json=json,
+        record=record, as_json=json,
     )  # fmt: skip
+
+
+@evaluate.command()
+def nll(
+    weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
+    *,
+    data: Annotated[Path, typer.Option(help="A prefix of idx files, or an .npz of packed bits.")],
+    split: Annotated[str, typer.Option(help="Of an .npz: train, valid or test.")] = "test",
+    samples: Annotated[int, typer.Option(min=1, help="Importance samples of a picture.")] = 50,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many pictures, drawn at random.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """How well a model predicts pictures it has not seen, in nats."""
+    from service.commands.likelihood import run_nll
+
+    run_nll(weights, data, split=split, samples=samples, limit=limit, seed=seed, as_json=json)
 
 
 @evaluate.command()

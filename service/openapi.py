@@ -1,11 +1,6 @@
-"""The API's description, as served at ``/openapi.json`` and kept in ``tests/golden``.
-
-python -m service.openapi > tests/golden/openapi.json
-"""
+"""The API's description, as served at ``/openapi.json`` and kept in ``tests/golden``."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -104,20 +99,3 @@ def problem_response(description: str) -> dict[str, Any]:
 def render(app: FastAPI) -> str:
     """The document as it is committed."""
     return json.dumps(document(app), indent=2, ensure_ascii=False) + "\n"
-
-
-def main() -> None:
-    """Print the document of an application over nothing: it depends on no data and no weights."""
-    from indexer.embedders import ColourLayoutEmbedder  # noqa: PLC0415 - app imports this module
-    from indexer.engines.exact import ExactEngine  # noqa: PLC0415
-    from service.app import create_app  # noqa: PLC0415
-    from service.settings import Settings  # noqa: PLC0415
-
-    embedder = ColourLayoutEmbedder()
-    engine = ExactEngine(dim=embedder.dim, fingerprint=embedder.fingerprint)
-    app = create_app(Settings(store=Path("store")), embedder=embedder, engine=engine)
-    sys.stdout.write(render(app))
-
-
-if __name__ == "__main__":
-    main()

@@ -63,9 +63,7 @@ async def search(
         if isinstance(query, ItemQuery):
             answer = await state.search_item(query.item_id, query, watch)
         else:
-            state.limit(query.options)  # wrong options are told before the work is done
-            vector = await state.embed(query.data, watch)
-            answer = await state.search(vector, query.options, watch)
+            answer = await state.search_image(query.data, query.options, watch)
     return search_response(request, answer, watch)
 
 

@@ -129,14 +129,22 @@ class Searcher:
         """(B, H, W, C) uint8 -> (B, dim) float32 of unit length."""
         return self.embedder.embed(pixels)
 
-    def search_image(self, data: bytes, limit: int) -> Answer:
+    def search_image(
+        self,
+        data: bytes,
+        limit: int,
+        *,
+        exact: bool = False,
+        exclude: Sequence[str] = (),
+        watch: Stopwatch | None = None,
+    ) -> Answer:
         """The items that look most like a photo, from the bytes of its file."""
-        watch = Stopwatch()
+        watch = watch or Stopwatch()
         with watch.step("decode"):
             pixels = self.decode(data)
         with watch.step("embed"):
             vector = self.embed(pixels[np.newaxis])[0]
-        return self.search(vector, limit, watch=watch)
+        return self.search(vector, limit, exact=exact, exclude=exclude, watch=watch)
 
     def search_item(
         self,

@@ -63,8 +63,12 @@ class Settings(BaseSettings):
     )
     threads: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,
-        description="Threads that decode, that search, and that torch and FAISS use. "
-        "Without it, the number of cores.",
+        description="Threads that decode and that search. Without it, the number of cores.",
+    )
+    embedder_threads: PositiveInt = Field(
+        default=1,
+        description="Threads that embed a query. One leaves the other cores to other queries; "
+        "more make a single one sooner where the cores are idle.",
     )
     request_timeout: PositiveFloat = Field(
         default=30.0,

@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 class State:
     """Everything a request needs, made once by ``create_app``.
 
-    Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, because
-    the embedder itself uses several. The event loop does none of the three.
+    Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher. A lone
+    search stays in one thread from decoding on. The event loop does none of the three.
     """
 
     def __init__(self, settings: Settings, searcher: Searcher) -> None:
@@ -69,6 +69,21 @@ class State:
         watch.add("queue", time.perf_counter() - asked - embedded.seconds)
         return embedded.vector
 
+    async def search_image(self, data: bytes, options: SearchOptions, watch: Stopwatch) -> Answer:
+        """The items nearest to an image file."""
+        limit = self.limit(options)  # wrong options are told before the work is done
+        if self.admission.active > 1:
+            vector = await self.embed(data, watch)
+            return await self.search(vector, options, watch)
+        # There is nobody to share a batch with, so one thread does it all: every change of thread
+        # is a wait for the processor.
+        return await self.run(
+            lambda: self.searcher.search_image(
+                data, limit, exact=options.exact, exclude=options.exclude, watch=watch
+            ),
+            watch,
+        )
+
     async def search(self, vector: Vectors, options: SearchOptions, watch: Stopwatch) -> Answer:
         """The items nearest to a vector."""
         limit = self.limit(options)
@@ -106,8 +121,11 @@ class State:
         self.searcher.engine.close()
 
 
-def state_of(request: Request) -> State:
-    """The app's state, for routes: ``state: Shared``."""
+async def state_of(request: Request) -> State:
+    """The app's state, for routes: ``state: Shared``.
+
+    A coroutine, because the framework calls any other dependency in a thread.
+    """
     return cast("State", request.app.state.niteru)
 
 

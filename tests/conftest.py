@@ -1,10 +1,15 @@
-"""Fixtures for every test: one thread, and where the real photos lie, if they do."""
+"""Fixtures for every test: one thread, weights of all shapes, where the real photos lie."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+
+import models
+from models.images import Preprocessing
+from models.training.checkpoint import halve, save_weights
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,3 +25,27 @@ def real_data() -> Path:
     if not folder or not Path(folder, "clothing", "metadata.csv").is_file():
         pytest.skip("needs the real photos: set NITERU_DATA to the folder that holds clothing/")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def make_weights() -> Callable[..., Path]:
+    """Makes a weights folder of a model that has learned nothing; it has no export yet."""
+
+    def make(folder: Path, *, name: str = "pixelvae", preset: str = "tiny", seed: int = 0) -> Path:
+        found = models.find_preset(name, preset)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = models.create(name, preset=preset)
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):  # as training leaves them: all different
+                module.running_mean.normal_(0, 0.3, generator=generator)
+                module.running_var.uniform_(0.5, 2, generator=generator)
+        save_weights(
+            folder, name, model, state=halve(model.state_dict()), config=found.config,
+            preprocessing=Preprocessing(size=found.config.size, channels=found.config.channels),
+            recipe=found.recipe, metrics={},
+        )  # fmt: skip
+        return folder
+
+    return make

@@ -44,7 +44,11 @@ def test_the_packages_are_ours(name):
     assert Path(importlib.import_module(name).__file__) == ROOT / name / "__init__.py"
 
 
-@pytest.mark.parametrize("name", ["models", "models.images", "indexer.protocols", "service.cli"])
+@pytest.mark.parametrize(
+    "name",
+    ["models", "models.images", "models.training.encoder_file", "indexer.protocols",
+     "indexer.runtime", "service.cli"],
+)  # fmt: skip
 def test_light_modules_stay_light(name):
     """The names of models and the help of a command must not wait for torch."""
     heavy = ("torch", "faiss", "cv2", "pyarrow", "tensorboard")

@@ -1,22 +1,22 @@
 """Where items come from: a directory tree of photos, or a manifest in CSV, JSONL or Parquet."""
 
+from functools import partial
 from pathlib import Path
 
-from indexer.catalogues.delimited import CsvCatalogue
+from indexer.catalogues.delimited import csv_lines, find_kinds
 from indexer.catalogues.directory import SUFFIXES, DirectoryCatalogue
-from indexer.catalogues.jsonlines import JsonLinesCatalogue
+from indexer.catalogues.jsonlines import json_lines
+from indexer.catalogues.manifest import ManifestCatalogue
 from indexer.catalogues.memory import MemoryCatalogue
-from indexer.catalogues.parquet import ParquetCatalogue
+from indexer.catalogues.parquet import parquet_lines
 from indexer.errors import CatalogueError
 from indexer.protocols import Catalogue
 
 __all__ = [
     "SUFFIXES",
-    "CsvCatalogue",
     "DirectoryCatalogue",
-    "JsonLinesCatalogue",
+    "ManifestCatalogue",
     "MemoryCatalogue",
-    "ParquetCatalogue",
     "open_catalogue",
 ]
 
@@ -41,11 +41,11 @@ def open_catalogue(path: Path) -> Catalogue:
         )
     match path.suffix.lower():
         case ".csv":
-            return CsvCatalogue(path)
+            return ManifestCatalogue(path, partial(csv_lines, kinds=find_kinds(path)))
         case ".jsonl" | ".ndjson":
-            return JsonLinesCatalogue(path)
+            return ManifestCatalogue(path, json_lines)
         case ".parquet":
-            return ParquetCatalogue(path)
+            return ManifestCatalogue(path, parquet_lines, unit="row")
         case other:
             raise CatalogueError(
                 f"'{path}' ends in '{other}', which is no catalogue. Give a folder of photos, or "

@@ -6,100 +6,85 @@ column holds texts. ``007`` is a text: what looks like an article number stays o
 
 import csv
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from indexer.catalogues.manifest import ID, PHOTO, Line, Manifest, check_header, read_listed
+from indexer.catalogues.manifest import ID, PHOTO, Line, check_header, line_error
 from indexer.errors import CatalogueError
-from indexer.protocols import Entry, Scalar
+from indexer.protocols import Scalar
 
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 DECIMAL = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d{1,2})?")
 BOM = b"\xef\xbb\xbf"
 
+Kind = type[int] | type[float]
+Kinds = Mapping[str, Kind]
 
-@dataclass(frozen=True)
-class CsvCatalogue:
-    """The entries of a CSV manifest, in its order.
+
+def csv_lines(path: Path, kinds: Kinds) -> Iterator[Line]:
+    """The rows of a CSV file.
+
+    Args:
+        path: The file.
+        kinds: What ``find_kinds`` found in it.
 
     Raises:
-        CatalogueError: When made: not UTF-8, no header, a column or cell missing, an id twice.
+        CatalogueError: It cannot be read, is not UTF-8, has no header or lacks a column or a cell.
     """
+    for number, cells in read_cells(path):
+        yield Line(number, {name: convert(kinds.get(name), text) for name, text in cells.items()})
 
-    path: Path
-    _kinds: dict[str, type[int] | type[float]] = field(init=False, repr=False)
-    _manifest: Manifest = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        """Find the kind of each column, then check every row."""
-        object.__setattr__(self, "_kinds", self._find_kinds())
-        object.__setattr__(self, "_manifest", Manifest(self.path, self._lines))
+def convert(kind: Kind | None, text: str) -> Scalar:
+    """The value of a cell: a text as it is, a number, or nothing for an empty cell of numbers."""
+    if kind is None:
+        return text
+    return kind(text) if text else None
 
-    @property
-    def name(self) -> str:
-        """The manifest's path."""
-        return str(self.path)
 
-    def __len__(self) -> int:
-        return self._manifest.count
+def find_kinds(path: Path) -> Kinds:
+    """The columns of numbers and whether they are whole; reads the file once.
 
-    def __iter__(self) -> Iterator[Entry]:
-        return self._manifest.entries()
+    Raises:
+        CatalogueError: As ``csv_lines``.
+    """
+    whole: dict[str, bool] = {}
+    decimal: dict[str, bool] = {}
+    for _, cells in read_cells(path):
+        for name, text in cells.items():
+            if text:
+                whole[name] = whole.get(name, True) and bool(WHOLE.fullmatch(text))
+                decimal[name] = decimal.get(name, True) and bool(DECIMAL.fullmatch(text))
+    texts = {ID, *PHOTO}
+    return {
+        name: int if whole[name] else float
+        for name, numbers in decimal.items()
+        if numbers and name not in texts
+    }
 
-    def read(self, entry: Entry) -> bytes:
-        """The bytes of an entry's photo. Raises OSError if they cannot be read."""
-        return read_listed(entry.uri)
 
-    def _lines(self) -> Iterator[Line]:
-        for number, cells in self._cells():
-            yield Line(number, {name: self._value(name, text) for name, text in cells.items()})
-
-    def _value(self, name: str, text: str) -> Scalar:
-        kind = self._kinds.get(name)
-        if kind is None:
-            return text
-        return kind(text) if text else None
-
-    def _find_kinds(self) -> dict[str, type[int] | type[float]]:
-        whole: dict[str, bool] = {}
-        decimal: dict[str, bool] = {}
-        for _, cells in self._cells():
-            for name, text in cells.items():
-                if text:
-                    whole[name] = whole.get(name, True) and bool(WHOLE.fullmatch(text))
-                    decimal[name] = decimal.get(name, True) and bool(DECIMAL.fullmatch(text))
-        texts = {ID, *PHOTO}
-        return {
-            name: int if whole[name] else float
-            for name, numbers in decimal.items()
-            if numbers and name not in texts
-        }
-
-    def _cells(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """The cells of each row by column, with the line the row ends on."""
-        reader = csv.reader(decode_lines(self.path), strict=True)
-        try:
-            header = next(reader, None)
-            if header is None:
-                raise CatalogueError(f"'{self.path}' is empty; its first line names the columns.")
-            if wrong := check_header(header):
-                raise self._error(reader.line_num, wrong)
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise self._error(
-                        reader.line_num,
-                        f"{len(cells)} cells under {len(header)} columns. "
-                        "Put a text that holds a comma in double quotes",
-                    )
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-        except csv.Error as error:
-            raise self._error(reader.line_num, f"not CSV: {error}") from error
-
-    def _error(self, number: int, reason: str) -> CatalogueError:
-        return CatalogueError(f"'{self.path}', line {number}: {reason}.")
+def read_cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The cells of each row by column, with the line the row ends on."""
+    reader = csv.reader(decode_lines(path), strict=True)
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise CatalogueError(f"'{path}' is empty; its first line names the columns.")
+        if wrong := check_header(header):
+            raise line_error(path, reader.line_num, wrong)
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise line_error(
+                    path,
+                    reader.line_num,
+                    f"{len(cells)} cells under {len(header)} columns. "
+                    "Put a text that holds a comma in double quotes",
+                )
+            yield reader.line_num, dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        raise line_error(path, reader.line_num, f"not CSV: {error}") from error
 
 
 def decode_lines(path: Path) -> Iterator[str]:

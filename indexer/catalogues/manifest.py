@@ -1,9 +1,10 @@
-"""What the manifest formats share: which column is what, and where a path leads."""
+"""A manifest as a catalogue, whatever its format: which column is what, where a path leads."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Literal, final
 from urllib.parse import unquote, urlsplit
 
 from indexer.catalogues.photos import read_photo
@@ -15,6 +16,7 @@ ID = "id"
 PHOTO = ("path", "uri", "image")
 
 Row = Mapping[str, Scalar]
+Unit = Literal["line", "row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +27,31 @@ class Line:
     row: Row
 
 
+@final
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """A manifest's rows as entries; checked when it is made.
+class ManifestCatalogue:
+    """The entries of a manifest, in its order; checked when it is made.
 
     Attributes:
         path: The manifest file.
         lines: Reads the file from its beginning.
         unit: What a row is called in messages: line or row.
         count: How many entries there are.
+
+    Raises:
+        CatalogueError: When made: a column or a value is missing, an id twice, or what ``lines``
+            refuses; names the line.
     """
 
     path: Path
-    lines: Callable[[], Iterator[Line]]
-    unit: str = "line"
+    lines: Callable[[Path], Iterator[Line]]
+    unit: Unit = "line"
     count: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Read through once: ids unique, every row complete."""
         seen: dict[str, int] = {}
-        for line in self.lines():
+        for line in self.lines(self.path):
             item_id, _ = self.identify(line)
             if item_id in seen:
                 raise self.error(
@@ -55,12 +62,23 @@ class Manifest:
             seen[item_id] = line.number
         object.__setattr__(self, "count", len(seen))
 
-    def entries(self) -> Iterator[Entry]:
-        """The entries in the order of the file."""
-        for line in self.lines():
+    @property
+    def name(self) -> str:
+        """The manifest's path."""
+        return str(self.path)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Entry]:
+        for line in self.lines(self.path):
             item_id, photo = self.identify(line)
             attributes = {k: v for k, v in line.row.items() if k not in (ID, photo)}
             yield Entry(item_id, locate(self.path.parent, line.row[photo]), attributes)
+
+    def read(self, entry: Entry) -> bytes:
+        """The bytes of an entry's photo. Raises OSError if they cannot be read."""
+        return read_listed(entry.uri)
 
     def identify(self, line: Line) -> tuple[str, str]:
         """A row's id, and the name of the column with its photo."""
@@ -82,7 +100,12 @@ class Manifest:
 
     def error(self, number: int, reason: str) -> CatalogueError:
         """An error that names the file and the line."""
-        return CatalogueError(f"'{self.path}', {self.unit} {number}: {reason}.")
+        return line_error(self.path, number, reason, unit=self.unit)
+
+
+def line_error(path: Path, number: int, reason: str, *, unit: Unit = "line") -> CatalogueError:
+    """What is wrong with a line of a manifest; ``reason`` is a sentence without its full stop."""
+    return CatalogueError(f"'{path}', {unit} {number}: {reason}.")
 
 
 def locate(folder: Path, value: Scalar) -> str:

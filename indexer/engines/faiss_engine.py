@@ -14,6 +14,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
+import faiss
 import numpy as np
 
 from indexer.database import ReaderPool
@@ -35,8 +36,9 @@ from indexer.store import LENGTH_TOLERANCE
 class FaissEngine:
     """The ``Engine`` over a store's current generation; made by ``open``. Thread-safe."""
 
-    def __init__(self, store: Path, pool: ReaderPool, view: View) -> None:
+    def __init__(self, store: Path, pool: ReaderPool, view: View, threads: int) -> None:
         self.store = store
+        self.threads = threads
         self._pool = pool
         self._view = view
         self._view_lock = Lock()
@@ -44,12 +46,14 @@ class FaissEngine:
         self._refused: tuple[str, IndexerError] | None = None
 
     @classmethod
-    def open(cls, store: Path, *, fingerprint: str | None = None) -> Self:
+    def open(cls, store: Path, *, fingerprint: str | None = None, threads: int = 1) -> Self:
         """Open the current generation of a store.
 
         Args:
             store: The store's folder.
             fingerprint: The embedder's that queries will come from; None takes the index's.
+            threads: That FAISS shares a batch of queries between. A single query gains nothing
+                from more than one, and waits for the second where the cores are busy.
 
         Raises:
             NoStoreError: There is no store at this path.
@@ -60,7 +64,7 @@ class FaissEngine:
         store = store.absolute()
         pool = ReaderPool(store)
         try:
-            return cls(store, pool, open_view(store, pool, fingerprint))
+            return cls(store, pool, open_view(store, pool, fingerprint), threads)
         except BaseException:
             pool.close()
             raise
@@ -129,6 +133,7 @@ class FaissEngine:
         queries = check_queries(queries, self.dim)
         if limit < 1:
             raise QueryError(f"limit must be at least 1; found {limit}.")
+        faiss.omp_set_num_threads(self.threads)  # of the calling thread: each has its own number
         with self._snapshot() as (connection, view):
             return Search(connection, view, limit, frozenset(exclude)).run(
                 queries, exact=exact, effort=effort

@@ -51,6 +51,19 @@ class Preprocessing:
         )
         return self.apply(image)
 
+    def check(self, pixels: Pixels) -> None:
+        """Refuse pixels that this preprocessing cannot have made.
+
+        Raises:
+            ValueError: They are not (B, H, W, C) uint8 with H = W = ``size``.
+        """
+        expected = (self.size, self.size, self.channels)
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != expected:
+            raise ValueError(
+                f"Expected uint8 pixels of shape (B, {self.size}, {self.size}, {self.channels}), "
+                f"found {pixels.dtype} {pixels.shape}."
+            )
+
     def box(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Where a photo of this size lies in the square: top, left, height, width in pixels."""
         if self.fit == "stretch":

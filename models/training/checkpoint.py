@@ -1,16 +1,11 @@
 """Weights on disk: a folder with config.json, weights.safetensors and metrics.json. No pickles.
 
-``config.json`` says which model with which configuration, what preprocessing it expects and how it
-was trained. The fingerprint covers everything that changes a vector: the weights' bytes, the
-model's configuration and the preprocessing. Two folders with the same fingerprint give comparable
-vectors; others never meet in one index.
+What they say of themselves can be read without torch: see ``models.training.weights``.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +19,27 @@ from models.images import Preprocessing
 from models.training.config import from_json, to_json
 from models.training.protocols import GenerativeModel
 from models.training.recipe import Recipe
+from models.training.weights import (
+    CONFIG,
+    FORMAT,
+    METRICS,
+    WEIGHTS,
+    WeightsError,
+    find_weights,
+    fingerprint_weights,
+    read_description,
+    read_metrics,
+    write_atomically,
+)
 
-FORMAT = 1
 HALF_LIMIT = 60_000.0  # float16 ends at 65,504
-CONFIG, WEIGHTS, METRICS = "config.json", "weights.safetensors", "metrics.json"
 
-
-class WeightsError(ValueError):
-    """Weights that are missing, damaged, or do not fit what they claim to be."""
+# What needs no torch lives in models.training.weights, and is found here too.
+__all__ = [
+    "CONFIG", "FORMAT", "METRICS", "STATE", "WEIGHTS", "Weights", "WeightsError", "find_weights",
+    "fingerprint_weights", "halve", "load_state", "load_weights", "read_metrics", "save_state",
+    "save_weights", "write_atomically",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +52,6 @@ class Weights:
     preprocessing: Preprocessing
     recipe: Recipe
     fingerprint: str
-
-
-def find_weights(name: str | Path) -> Path:
-    """The folder meant by a path, or by a name below ``weights/`` here or beside our packages.
-
-    Raises:
-        WeightsError: There is none; the message lists the names there are.
-    """
-    beside = Path(models.__file__).parent.parent / "weights"
-    places = [Path(name), Path("weights") / name, beside / name]
-    for place in places:
-        if (place / CONFIG).is_file():
-            return place
-    there = sorted(p.parent.name for p in beside.glob(f"*/{CONFIG}"))
-    raise WeightsError(
-        f"There are no weights '{name}': no {CONFIG} in {places[0]} nor in {places[2]}. "
-        f"Shipped weights: {', '.join(there) or 'none'}. Make your own with: niteru train."
-    )
 
 
 def save_weights(
@@ -110,7 +100,7 @@ def load_weights(folder: Path) -> Weights:
     Raises:
         WeightsError: Something is missing, damaged or does not fit; the message says what.
     """
-    description = _read_description(folder)
+    description = read_description(folder)
     name = str(description["model"])
     try:
         model = models.create(name, config=description["config"])
@@ -125,54 +115,6 @@ def load_weights(folder: Path) -> Weights:
         ) from error
     model.eval()
     return Weights(folder, name, model, preprocessing, recipe, fingerprint_weights(folder))
-
-
-def fingerprint_weights(folder: Path) -> str:
-    """Hash of all that changes a vector: ``<model>-<16 hex digits>``."""
-    description = _read_description(folder)
-    identity = {key: description[key] for key in ("format", "model", "config", "preprocessing")}
-    digest = sha256(json.dumps(identity, sort_keys=True).encode())
-    try:
-        digest.update((folder / WEIGHTS).read_bytes())
-    except OSError as error:
-        raise WeightsError(f"The weights in {folder} have no {WEIGHTS}: {error}.") from error
-    return f"{description['model']}-{digest.hexdigest()[:16]}"
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """The figures that were measured when the weights were made; empty if there are none."""
-    try:
-        return dict(json.loads((folder / METRICS).read_text()))
-    except (OSError, ValueError):
-        return {}
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    try:
-        description = json.loads((folder / CONFIG).read_text())
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{folder / CONFIG} cannot be read: {error}. Expected a folder made by: niteru train."
-        ) from error
-    keys = {"format", "model", "config", "preprocessing", "recipe"}
-    if not isinstance(description, dict) or not keys <= set(description):
-        raise WeightsError(f"{folder / CONFIG} is no description of weights: it lacks {keys}.")
-    if description["format"] != FORMAT:
-        raise WeightsError(
-            f"{folder} has format {description['format']}; this version of niteru reads {FORMAT}. "
-            "Install the version that made it, or train again."
-        )
-    return description
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 
 from indexer.catalogues import open_catalogue
+from indexer.runtime import load_embedder
 from indexer.sample import Factor, write_catalogue, write_queries
-from indexer.torch_embedder import TorchEmbedder
-from service.commands.console import Bar, say, use_one_thread
+from service.commands.console import Bar, say
 from service.commands.indexing import index_with_bar
 from service.commands.pictures import Row, draw_results
 from service.commands.requesting import fetch, search
@@ -60,8 +60,7 @@ def run_demo(
     Raises:
         DemoError: The server did not start, or too few answers were right.
     """
-    use_one_thread()
-    embedder = TorchEmbedder.load(weights)  # first: without weights nothing else is worth a wait
+    embedder = load_embedder(weights)  # first: without weights nothing else is worth a wait
     with timed(f"rendered {items:,} items and {queries} photos of them on other backgrounds"):
         catalogue = folder / "catalogue"
         render(catalogue, items=items)
@@ -106,7 +105,7 @@ def run_sample_catalogue(
     render(out, items=items, photos_per_item=photos_per_item, masks=masks, size=size, seed=seed)
     print(f"{out / 'items.csv'}: {items:,} items.")
     if queries:
-        folder = out.with_name(f"{out.name}-queries")
+        folder = out.with_name(f"{out.name}-{factor}")
         render_queries(folder, out, queries, factor)
         print(f"{folder / 'queries.csv'}: {queries:,} photos, another {factor} in each.")
 
@@ -186,7 +185,7 @@ def wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) -
                 "If the port is taken, choose another: NITERU_PORT=8001 make demo."
             )
         try:
-            if fetch(address, "GET", "/readyz")[0] == 200:
+            if fetch(address, "GET", "/readyz", timeout=2.0)[0] == 200:
                 return
         except (ConnectionError, HTTPException):
             pass

@@ -9,8 +9,8 @@ from indexer.generations import Generation, activate, list_generations
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Catalogue, Embedder
 from indexer.report import IndexReport, Progress
-from indexer.torch_embedder import TorchEmbedder
-from service.commands.console import Bar, cores, print_json, say, stop_on_signal, use_one_thread
+from indexer.runtime import load_embedder
+from service.commands.console import Bar, cores, print_json, say, stop_on_signal
 
 BATCH = 32
 
@@ -19,8 +19,7 @@ def run_index(
     catalogue: Path, store: Path, *, weights: str, workers: int | None, prune: bool, as_json: bool
 ) -> IndexReport:
     """Bring a store up to date with a catalogue, showing how it goes."""
-    use_one_thread()
-    embedder = TorchEmbedder.load(weights)
+    embedder = load_embedder(weights)
     report = index_with_bar(open_catalogue(catalogue), store, embedder, workers, prune=prune)
     if as_json:
         print_json(asdict(report) | {"message": report.message})

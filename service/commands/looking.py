@@ -1,17 +1,22 @@
-"""``niteru models``, ``sample`` and ``evaluate``: what there is, and how good it is."""
+"""``niteru models`` and ``evaluate retrieval``: what there is, and how good it is."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 import models
-from indexer.evaluation.report import format_table
+from indexer.evaluation.report import RetrievalReport, format_table
 from indexer.evaluation.retrieval import compare_retrieval
-from indexer.torch_embedder import TorchEmbedder
-from models.training.checkpoint import CONFIG, find_weights, load_weights, read_metrics
-from service.commands.console import Bar, print_json, use_one_thread
-from service.commands.pictures import draw_grid
+from indexer.runtime import load_embedder
+from models.training.weights import (
+    CONFIG,
+    METRICS,
+    find_weights,
+    read_description,
+    read_metrics,
+    write_atomically,
+)
+from service.commands.console import Bar, print_json
 
 
 def run_models(*, as_json: bool) -> None:
@@ -44,17 +49,8 @@ def find_all_weights() -> dict[str, list[Path]]:
     folders = {path.parent.resolve() for place in places for path in place.glob(f"*/{CONFIG}")}
     found: dict[str, list[Path]] = {}
     for folder in sorted(folders):
-        found.setdefault(load_weights(folder).name, []).append(folder)
+        found.setdefault(read_description(folder)["model"], []).append(folder)
     return found
-
-
-def run_sample(name: str, *, n: int, out: Path, seed: int) -> None:
-    """Draw ``n`` pictures of a model into one sheet."""
-    use_one_thread()
-    weights = load_weights(find_weights(name))
-    pictures = weights.model.sample(n, generator=torch.Generator().manual_seed(seed))
-    draw_grid(pictures).save(out)
-    print(f"{out}: {n} samples of {weights.fingerprint}, seed {seed}.")
 
 
 def run_retrieval(
@@ -65,11 +61,11 @@ def run_retrieval(
     comparators: bool,
     backgrounds: Path | None,
     seed: int,
+    record: bool,
     as_json: bool,
 ) -> None:
-    """Measure weights on photos with known answers."""
-    use_one_thread()
-    embedders = {name: TorchEmbedder.load(name) for name in weights}
+    """Measure weights on photos with known answers; ``record`` adds it to their metrics.json."""
+    embedders = {name: load_embedder(name) for name in weights}
     bar = Bar(" photos")
     try:
         reports = compare_retrieval(
@@ -78,7 +74,19 @@ def run_retrieval(
         )  # fmt: skip
     finally:
         bar.close()
+    if record:
+        for report in reports:
+            if report.embedder in embedders:
+                record_report(find_weights(report.embedder), report)
     if as_json:
         print_json([report.to_json() for report in reports])
     else:
         print(format_table(reports))
+
+
+def record_report(folder: Path, report: RetrievalReport) -> None:
+    """Put a measurement into the figures of a weights folder, in place of an earlier one."""
+    metrics = read_metrics(folder)
+    told = report.to_json() | {"embedder": folder.name}
+    metrics.setdefault("retrieval", {})[f"{report.queries} in {report.gallery}"] = told
+    write_atomically(folder / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())

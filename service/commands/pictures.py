@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
-from torch import Tensor
 
 GAP, FRAME = 6, 4  # pixels between photos, and of the frame around a right answer
 GREEN = (30, 160, 70)
@@ -45,18 +45,19 @@ def draw_results(rows: Sequence[Row], *, side: int = 128) -> Image.Image:
     return sheet
 
 
-def draw_grid(pictures: Tensor, *, gap: int = 2) -> Image.Image:
+def draw_grid(pictures: npt.ArrayLike, *, gap: int = 2) -> Image.Image:
     """Pictures (N, C, h, w) in [-1, 1] as one image, nearly square."""
-    N, _, h, w = pictures.shape
+    values = np.asarray(pictures)
+    N, _, h, w = values.shape
     columns = math.ceil(math.sqrt(N))
     rows = math.ceil(N / columns)
-    pixels = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).expand(N, 3, h, w)
-    canvas = torch.full((3, rows * (h + gap) + gap, columns * (w + gap) + gap), 255).byte()
-    for number, picture in enumerate(pixels):
+    pixels = ((values.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(0, 2, 3, 1)
+    canvas = np.full((rows * (h + gap) + gap, columns * (w + gap) + gap, 3), 255, np.uint8)
+    for number, picture in enumerate(pixels):  # (h, w, C): one channel spreads over three
         top = gap + number // columns * (h + gap)
         left = gap + number % columns * (w + gap)
-        canvas[:, top : top + h, left : left + w] = picture
-    return Image.fromarray(canvas.permute(1, 2, 0).numpy())
+        canvas[top : top + h, left : left + w] = picture
+    return Image.fromarray(canvas)
 
 
 def _thumbnail(path: Path, side: int) -> Image.Image:

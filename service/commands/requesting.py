@@ -13,7 +13,9 @@ class AnswerError(ValueError):
     """A server answered something else than 200."""
 
 
-def fetch(address: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+def fetch(
+    address: str, method: str, path: str, body: bytes | None = None, *, timeout: float = TIMEOUT
+) -> tuple[int, bytes]:
     """One request: status and body.
 
     Args:
@@ -21,11 +23,12 @@ def fetch(address: str, method: str, path: str, body: bytes | None = None) -> tu
         method: Of the request.
         path: With its query.
         body: Bytes of an image, if any.
+        timeout: Seconds to wait for an answer.
 
     Raises:
         ConnectionError: Nobody listens there, or not in time.
     """
-    connection = HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=TIMEOUT)
+    connection = HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=timeout)
     try:
         headers = {} if body is None else {"Content-Type": "application/octet-stream"}
         connection.request(method, path, body, headers)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from indexer.engines.faiss_engine import FaissEngine
-from indexer.protocols import Pixels
-from indexer.torch_embedder import TorchEmbedder
+from indexer.protocols import Embedder, Pixels
+from indexer.runtime import load_embedder
 from models.images import ImageError
-from service.commands.console import print_json, say, use_one_thread
+from service.commands.console import print_json, say
 from service.commands.pictures import Row, draw_results
 
 
-def read_pixels(path: Path, embedder: TorchEmbedder) -> Pixels:
+def read_pixels(path: Path, embedder: Embedder) -> Pixels:
     """An image file as the embedder wants it; errors name the file."""
     try:
         return embedder.preprocessing.read(path.read_bytes())
@@ -32,8 +32,7 @@ def run_search(
     as_json: bool,
 ) -> None:
     """Print the items nearest to photos."""
-    use_one_thread()
-    embedder = TorchEmbedder.load(weights)
+    embedder = load_embedder(weights)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
     with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
         answers = []
@@ -66,8 +65,7 @@ def _print_answer(image: Path, answer: list[dict[str, Any]]) -> None:
 
 def run_embed(images: Sequence[Path], *, weights: str, out: Path | None, as_json: bool) -> None:
     """Write the vectors of photos as an array, or print them."""
-    use_one_thread()
-    embedder = TorchEmbedder.load(weights)
+    embedder = load_embedder(weights)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
     if out is not None:
         with out.open("wb") as file:  # as named: numpy would add an ending of its own

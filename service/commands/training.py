@@ -1,21 +1,22 @@
 """``niteru train``: from a catalogue to a weights folder."""
 
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import models
-from indexer.catalogues import open_catalogue
-from indexer.errors import CatalogueError
-from models.training.checkpoint import find_weights, load_weights
+from models.training.checkpoint import WeightsError, find_weights, load_weights
+from models.training.export import export_encoder
 from models.training.loop import Step
-from models.training.photos import Photo, PhotoTensors, Prepared, Skipped, load_photos
+from models.training.photos import PhotoTensors
 from models.training.processes import Processes
 from models.training.train import Curves, Outcome, Plan, read_plan, train
-from service.commands.console import Bar, cores, say, stop_on_signal, use_one_thread
+from service.commands.console import Bar, say, stop_on_signal, use_one_thread
+from service.commands.training_data import load_data
 
 SHOWN = ("loss", "contrast", "bits_per_dim", "mse", "kl", "active_units")  # in a bar's small room
 
@@ -60,29 +61,9 @@ def make_plan(model: str, preset: str, wishes: Wishes) -> Plan:
     return Plan(model, config, recipe)
 
 
-def read_photos(catalogues: Sequence[Path]) -> list[Photo]:
-    """The photos of catalogues: a manifest's ``item`` and ``mask`` columns are made use of."""
-    photos: list[Photo] = []
-    for path in catalogues:
-        catalogue = open_catalogue(path)
-        for entry in catalogue:
-            item, mask = entry.attributes.get("item"), entry.attributes.get("mask")
-            photos.append(
-                Photo(
-                    id=entry.id,
-                    path=Path(entry.uri),
-                    group=None if item is None else f"{path}:{item}",
-                    mask=None if mask is None else path.parent / str(mask),
-                )
-            )
-    if not photos:
-        raise CatalogueError(f"No photo was found in {', '.join(map(str, catalogues))}.")
-    return photos
-
-
 def run_training(
     plan: Plan | None,
-    catalogues: Sequence[Path],
+    data: Sequence[Path],
     out: Path,
     *,
     resume: bool,
@@ -96,7 +77,7 @@ def run_training(
     leader = processes.rank == 0
     plan = plan or read_plan(out)
     start = None if init is None else load_weights(find_weights(init))
-    photos = _load(plan, read_photos(catalogues), cache, processes, leader=leader)
+    photos = load_data(plan, data, cache=cache, processes=processes)
     curves = _curves(out) if leader else None
     display = Bar(" % ")
     with closing(curves) if curves else nullcontext(), stop_on_signal() as should_stop:
@@ -113,33 +94,11 @@ def run_training(
         )  # fmt: skip
     display.close()
     processes.leave()
+    if not leader:
+        os._exit(0)  # a follower is done; tearing down its threads aborts now and then
     if leader:
         _report(outcome, photos, out)
     return outcome
-
-
-def _load(
-    plan: Plan, photos: Sequence[Photo], cache: Path, processes: Processes, *, leader: bool
-) -> PhotoTensors:
-    display = Bar(" photos")
-
-    def show(stream: Iterable[Prepared | Skipped]) -> Iterable[Prepared | Skipped]:
-        for done, result in enumerate(stream, 1):
-            if leader:
-                display.show("read and cut out", done, len(photos))
-            yield result
-        display.close()
-
-    return load_photos(
-        photos,
-        side=plan.load_side,
-        target=plan.config.target_size,
-        channels=plan.config.channels,
-        cut=plan.recipe.views.swap > 0 or plan.recipe.views.canonical,
-        cache=cache,
-        workers=max(1, cores() // processes.world),
-        progress=show,
-    )
 
 
 def _curves(out: Path) -> Curves | None:
@@ -167,9 +126,18 @@ def _report(outcome: Outcome, photos: PhotoTensors, out: Path) -> None:
         f"{out}: {facts['steps']:,} steps in {facts['minutes']} minutes on {facts['photos']:,} "
         f"photos, {facts['photos_with_mask']:,} of them cut out."
     )
+    _export(out)
     if facts["collapsed"]:
         say(
             "WARNING: the latent vector has collapsed: it holds "
             f"{facts['last_steps']['kl']:.2g} nats, so searching by it finds nothing. Raise the "
             "rate (--rate 60) or the auxiliary weight, or train longer."
         )
+
+
+def _export(out: Path) -> None:
+    """Make the encoder that is served; the weights are safe and usable if that fails."""
+    try:
+        export_encoder(out)
+    except (WeightsError, OSError) as error:
+        say(f"WARNING: no encoder.onnx was made, so {out} will embed with torch: {error}")

@@ -3,23 +3,38 @@
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from indexer.embedders import ColourLayoutEmbedder
+from indexer.onnx_embedder import OnnxEmbedder
 from indexer.protocols import Embedder
+from indexer.torch_embedder import TorchEmbedder
+from models.training.export import export_encoder
 
-EMBEDDERS: dict[str, Callable[[], Embedder]] = {
-    "colour-layout": ColourLayoutEmbedder,
-    "colour-layout-fine": lambda: ColourLayoutEmbedder(grid=8, size=64),
+# Each is given a folder with weights "a" and "b": runtimes of the same ones share a fingerprint.
+EMBEDDERS: dict[str, Callable[[Path], Embedder]] = {
+    "colour-layout": lambda _: ColourLayoutEmbedder(),
+    "colour-layout-fine": lambda _: ColourLayoutEmbedder(grid=8, size=64),
+    "torch": lambda folder: TorchEmbedder.load(folder / "a"),
+    "onnx": lambda folder: OnnxEmbedder.load(folder / "b"),
 }
 
 
+@pytest.fixture(scope="module")
+def weights(make_weights, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    for seed, name in enumerate("ab"):
+        export_encoder(make_weights(folder / name, seed=seed))
+    return folder
+
+
 @pytest.fixture(params=sorted(EMBEDDERS))
-def embedder(request) -> Embedder:
-    return EMBEDDERS[request.param]()
+def embedder(request, weights) -> Embedder:
+    return EMBEDDERS[request.param](weights)
 
 
 @pytest.fixture
@@ -88,8 +103,8 @@ def test_a_small_change_of_a_photo_is_a_small_change_of_its_vector(embedder, pix
     assert own @ near > own @ far
 
 
-def test_the_fingerprint_is_of_the_embedder_not_of_the_object() -> None:
+def test_the_fingerprint_is_of_the_embedder_not_of_the_object(weights) -> None:
     for make in EMBEDDERS.values():
-        assert make().fingerprint == make().fingerprint
-    prints = [make().fingerprint for make in EMBEDDERS.values()]
+        assert make(weights).fingerprint == make(weights).fingerprint
+    prints = [make(weights).fingerprint for make in EMBEDDERS.values()]
     assert len(set(prints)) == len(prints)

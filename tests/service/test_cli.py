@@ -152,11 +152,14 @@ def test_samples_are_seeded(shop, tmp_path):
 def test_retrieval_is_measured(shop, tmp_path):
     niteru("sample-catalogue", tmp_path / "c", "--items", 12, "--size", 96, "--queries", 6)
     measure = ["evaluate", "retrieval", shop / "weights", "--gallery", tmp_path / "c",
-               "--queries", tmp_path / "c-queries"]  # fmt: skip
+               "--queries", tmp_path / "c-background"]  # fmt: skip
     report = json.loads(niteru(*measure, "--json").stdout)[0]
     assert report["queries"]["photos"] == 6
     assert 0 <= report["figures"]["R@1"]["mean"] <= 1
-    table = niteru(*measure, "--comparators").stdout
+    table = niteru(*measure, "--comparators", "--record").stdout
+    metrics = json.loads((shop / "weights" / "metrics.json").read_text())
+    assert metrics["retrieval"]["c-background in c"]["figures"] == report["figures"]
+    assert "steps" in metrics["training"]
     assert "raw pixels" in table
     assert "HOG" in table
 
@@ -240,7 +243,7 @@ def test_a_server_is_measured_over_http(shop, tmp_path):
     niteru("sample-catalogue", tmp_path / "c", "--items", 20, "--size", 96, "--queries", 10)
     weights = ("--weights", shop / "weights")
     niteru("index", tmp_path / "c" / "items.csv", "--store", tmp_path / "s", *weights)
-    truth = ("--gallery", tmp_path / "c", "--queries", tmp_path / "c-queries")
+    truth = ("--gallery", tmp_path / "c", "--queries", tmp_path / "c-background")
     expected = json.loads(
         niteru("evaluate", "retrieval", shop / "weights", *truth, "--json").stdout
     )
@@ -249,10 +252,39 @@ def test_a_server_is_measured_over_http(shop, tmp_path):
         told = niteru("evaluate", "served", address, *truth, "--json",
                       "--picture", tmp_path / "p.png")  # fmt: skip
         other = niteru("evaluate", "served", address, "--gallery", shop / "catalogue",
-                       "--queries", tmp_path / "c-queries", code=1)  # fmt: skip
+                       "--queries", tmp_path / "c-background", code=1)  # fmt: skip
     figures = json.loads(told.stdout)["figures"]
     for name in ("R@1", "R@10"):
         assert figures[name] == expected[0]["figures"][name]
     assert (tmp_path / "p.png").stat().st_size > 1000
     assert "niteru:" in other.stderr
     assert "No answer from" in niteru("evaluate", "served", address, *truth, code=1).stderr
+
+
+def test_a_likelihood_is_measured_on_digits(tmp_path):
+    rng = np.random.default_rng(0)
+    bars = np.zeros((60, 28, 28), np.uint8)
+    for picture in bars:
+        picture[:, rng.integers(4, 20) :][:, :4] = 1  # one vertical bar each: easy to learn
+    packed = np.packbits(bars.reshape(60, 784), axis=1)
+    np.savez(tmp_path / "bits.npz", train=packed, test=packed[:20])
+    data = ("--data", tmp_path / "bits.npz")
+    scores = []
+    for steps in (1, 40):
+        out = tmp_path / str(steps)
+        niteru("train", "pixelvae", *data, "--preset", "mnist", "--steps", steps,
+               "--batch-size", 20, "--out", out)  # fmt: skip
+        told = json.loads(niteru("evaluate", "nll", out, *data, "--samples", 3, "--json").stdout)
+        assert told["pictures"] == 20
+        scores.append(told["nll_importance_weighted"])
+    assert scores[1] < 0.7 * scores[0]
+    assert "importance samples" in niteru("evaluate", "nll", tmp_path / "40", *data).stdout
+    twice = niteru("train", "pixelvae", *data, *data, "--preset", "mnist", "--out", "w", code=1)
+    assert "cannot be joined" in twice.stderr
+
+
+def test_an_autoencoder_has_no_likelihood(shop, tmp_path):
+    niteru("train", "autoencoder", "--data", shop / "catalogue" / "images", "--preset", "tiny",
+           "--steps", 1, "--out", tmp_path / "w")  # fmt: skip
+    refused = niteru("evaluate", "nll", tmp_path / "w", "--data", tmp_path / "x", code=1)
+    assert "has no likelihood" in refused.stderr

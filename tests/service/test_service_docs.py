@@ -25,7 +25,7 @@ def kinds(error=ServiceError):
 def test_the_committed_description_is_that_of_the_code(client):
     assert GOLDEN.read_text("utf-8") == render(client.app), (
         "The API has changed. If that is meant, run: "
-        "python -m service.openapi > tests/golden/openapi.json"
+        "python -m service.commands.openapi > tests/golden/openapi.json"
     )
 
 

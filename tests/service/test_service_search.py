@@ -135,6 +135,20 @@ def test_the_searcher_alone_answers_the_same(embedder, engine, each_client, phot
     assert set(answer.timings) == {"decode", "embed", "search", "fetch"}
 
 
+def test_a_search_among_others_answers_what_a_lone_one_does(each_client, photos):
+    state = each_client.app.state.niteru
+    address = "/v1/search?limit=4&exclude=hats/03"
+    lone = each_client.post(address, content=photos["bags/05"]).json()
+    assert state.batcher.worker is None  # one thread did it all
+    with state.admission:  # another request is being worked on
+        shared = each_client.post(address, content=photos["bags/05"]).json()
+
+    assert state.batcher.worker is not None
+    assert shared["items"] == lone["items"]
+    assert len(lone["items"]) == 4
+    assert shared["timings_ms"].keys() == lone["timings_ms"].keys()
+
+
 def test_weights_that_do_not_fit_are_refused_with_both_fingerprints(serve, exact, embedder):
     other = type(embedder)(grid=2)
 

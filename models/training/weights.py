@@ -1,0 +1,116 @@
+"""What a weights folder says of itself, read without torch: where it is, its description, its hash.
+
+``config.json`` says which model with which configuration, what preprocessing it expects and how it
+was trained. The fingerprint covers everything that changes a vector: the weights' bytes, the
+model's configuration and the preprocessing. Two folders with the same fingerprint give comparable
+vectors; others never meet in one index.
+
+Torch takes a second to import, and a search needs none of it: see ``models.training.encoder_file``.
+"""
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import models
+from models.images import Preprocessing
+from models.training.config import from_json
+
+FORMAT = 1
+CONFIG, WEIGHTS, METRICS = "config.json", "weights.safetensors", "metrics.json"
+
+
+class WeightsError(ValueError):
+    """Weights that are missing, damaged, or do not fit what they claim to be."""
+
+
+def find_weights(name: str | Path) -> Path:
+    """The folder meant by a path, or by a name below ``weights/`` here or beside our packages.
+
+    Raises:
+        WeightsError: There is none; the message lists the names there are.
+    """
+    beside = Path(models.__file__).parent.parent / "weights"
+    places = [Path(name), Path("weights") / name, beside / name]
+    for place in places:
+        if (place / CONFIG).is_file():
+            return place
+    there = sorted(p.parent.name for p in beside.glob(f"*/{CONFIG}"))
+    raise WeightsError(
+        f"There are no weights '{name}': no {CONFIG} in {places[0]} nor in {places[2]}. "
+        f"Shipped weights: {', '.join(there) or 'none'}. Make your own with: niteru train."
+    )
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """What config.json says.
+
+    Raises:
+        WeightsError: It is missing, damaged, or of a format that is not known here.
+    """
+    try:
+        description = json.loads((folder / CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{folder / CONFIG} cannot be read: {error}. Expected a folder made by: niteru train."
+        ) from error
+    keys = {"format", "model", "config", "preprocessing", "recipe"}
+    if not isinstance(description, dict) or not keys <= set(description):
+        raise WeightsError(f"{folder / CONFIG} is no description of weights: it lacks {keys}.")
+    if description["format"] != FORMAT:
+        raise WeightsError(
+            f"{folder} has format {description['format']}; this version of niteru reads {FORMAT}. "
+            "Install the version that made it, or train again."
+        )
+    return description
+
+
+def read_preprocessing(folder: Path) -> Preprocessing:
+    """What the encoder expects of a photo.
+
+    Raises:
+        WeightsError: The folder does not say, or says what is not known here.
+    """
+    try:
+        return from_json(Preprocessing, read_description(folder)["preprocessing"])
+    except TypeError as error:
+        raise WeightsError(
+            f"The preprocessing in {folder / CONFIG} cannot be used: {error} "
+            "Restore the folder, or train again with: niteru train."
+        ) from error
+
+
+def fingerprint_weights(folder: Path) -> str:
+    """Hash of all that changes a vector: ``<model>-<16 hex digits>``.
+
+    Raises:
+        WeightsError: The description or the weights cannot be read.
+    """
+    description = read_description(folder)
+    identity = {key: description[key] for key in ("format", "model", "config", "preprocessing")}
+    digest = sha256(json.dumps(identity, sort_keys=True).encode())
+    try:
+        digest.update((folder / WEIGHTS).read_bytes())
+    except OSError as error:
+        raise WeightsError(f"The weights in {folder} have no {WEIGHTS}: {error}.") from error
+    return f"{description['model']}-{digest.hexdigest()[:16]}"
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The figures that were measured when the weights were made; empty if there are none."""
+    try:
+        return dict(json.loads((folder / METRICS).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
