@@ -37,7 +37,7 @@ def demo(
         "demo"
     ),
     items: Annotated[int, typer.Option(min=100, help="Items in the catalogue.")] = 2400,
-    queries: Annotated[int, typer.Option(min=1, max=100, help="Photos to search with.")] = 24,
+    queries: Annotated[int, typer.Option(min=1, max=100, help="Photos to search with.")] = 40,
     port: Annotated[
         int, typer.Option(envvar="NITERU_PORT", help="Port to serve on; 0 takes a free one.")
     ] = 8000,
@@ -115,7 +115,7 @@ def train(
 
     Interrupt it and run it again with --resume: it ends with the same weights.
     """
-    from service.commands.training import Wishes, make_plan, run_training
+    from service.commands.training import Wishes, make_plan, resume_plan, run_training
 
     wishes = Wishes(minutes, steps, batch_size, learning_rate, precision, seed, rate, swap)
     if resume and wishes != Wishes():
@@ -123,10 +123,10 @@ def train(
             "a resumed run keeps the settings it began with; give only --data and --out.",
             param_hint="--resume",
         )
+    plan = resume_plan(model, out) if resume else make_plan(model, preset, wishes)
     outcome = run_training(
-        None if resume else make_plan(model, preset, wishes), data, out, resume=resume,
-        cache=cache.expanduser(), device=device, init=init,
-    )  # fmt: skip
+        plan, data, out, resume=resume, cache=cache.expanduser(), device=device, init=init
+    )
     if not outcome.finished:
         raise typer.Exit(130)  # what a shell expects of an interrupted command
 

@@ -23,6 +23,7 @@ from models.training.weights import (
     CONFIG,
     FORMAT,
     METRICS,
+    STATE,
     WEIGHTS,
     WeightsError,
     find_weights,
@@ -122,9 +123,6 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 # -- the state of an unfinished training run -----------------------------------------------------
-
-
-STATE = "state.safetensors"
 
 
 def save_state(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from models.training.config import from_json
 
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS = "config.json", "weights.safetensors", "metrics.json"
+STATE = "state.safetensors"  # an unfinished training
 
 
 class WeightsError(ValueError):
@@ -37,6 +38,12 @@ def find_weights(name: str | Path) -> Path:
     for place in places:
         if (place / CONFIG).is_file():
             return place
+    for place in places:
+        if (place / STATE).is_file():
+            raise WeightsError(
+                f"The training in {place} has not ended, so there are no weights yet. "
+                "Finish it with: niteru train MODEL --data DATA --out OUT --resume."
+            )
     there = sorted(p.parent.name for p in beside.glob(f"*/{CONFIG}"))
     raise WeightsError(
         f"There are no weights '{name}': no {CONFIG} in {places[0]} nor in {places[2]}. "

@@ -1,7 +1,7 @@
 """``niteru train``: from a catalogue to a weights folder."""
 
 import os
-import sys
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, fields, replace
@@ -61,8 +61,23 @@ def make_plan(model: str, preset: str, wishes: Wishes) -> Plan:
     return Plan(model, config, recipe)
 
 
+def resume_plan(model: str, out: Path) -> Plan:
+    """The plan of the unfinished run in ``out``.
+
+    Raises:
+        WeightsError: There is none, or it is of another model.
+    """
+    plan = read_plan(out)
+    if plan.name != model:
+        raise WeightsError(
+            f"{out} holds an unfinished {plan.name}, not a {model}. "
+            f"Go on with: niteru train {plan.name} --data DATA --out {out} --resume"
+        )
+    return plan
+
+
 def run_training(
-    plan: Plan | None,
+    plan: Plan,
     data: Sequence[Path],
     out: Path,
     *,
@@ -75,7 +90,6 @@ def run_training(
     use_one_thread()
     processes = Processes.join()
     leader = processes.rank == 0
-    plan = plan or read_plan(out)
     start = None if init is None else load_weights(find_weights(init))
     photos = load_data(plan, data, cache=cache, processes=processes)
     curves = _curves(out) if leader else None
@@ -96,8 +110,9 @@ def run_training(
     processes.leave()
     if not leader:
         os._exit(0)  # a follower is done; tearing down its threads aborts now and then
-    if leader:
-        _report(outcome, photos, out)
+    given = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
+    again = f"niteru train {plan.name} {given} --out {shlex.quote(str(out))} --resume"
+    _report(outcome, photos, out, again)
     return outcome
 
 
@@ -111,15 +126,13 @@ def _curves(out: Path) -> Curves | None:
     return curves
 
 
-def _report(outcome: Outcome, photos: PhotoTensors, out: Path) -> None:
+def _report(outcome: Outcome, photos: PhotoTensors, out: Path, again: str) -> None:
     for skipped in photos.skipped[:10]:
         say(f"left out {skipped.id}: {skipped.reason}")
     if len(photos.skipped) > 10:
         say(f"... and {len(photos.skipped) - 10} more were left out.")
     if not outcome.finished:
-        command = " ".join(sys.argv[1:])
-        again = command if "--resume" in sys.argv else f"{command} --resume"
-        say(f"Stopped at step {outcome.steps:,}; go on with: niteru {again}")
+        say(f"Stopped at step {outcome.steps:,}; go on with: {again}")
         return
     facts: dict[str, Any] = outcome.metrics["training"]
     say(

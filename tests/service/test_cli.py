@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -183,6 +184,25 @@ def test_an_interrupted_training_says_how_to_go_on(shop, tmp_path):
     refused = niteru(*command, "--steps", 5, code=1)
     assert "unfinished run" in refused.stderr
     niteru(*command, "--resume", "--steps", 5, code=2)
+    other = ["train", "pixelvae", *command[2:], "--resume"]
+    assert "unfinished autoencoder, not a pixelvae" in niteru(*other, code=1).stderr
+    early = niteru("embed", "x.jpg", "--weights", tmp_path / "w", code=1)
+    assert "has not ended" in early.stderr
+    # The command that the message proposes is one that works.
+    again = errors.split("go on with: niteru ")[1].splitlines()[0]
+    state = tmp_path / "w" / "state.safetensors"
+    before = state.stat().st_mtime_ns
+    resumed = subprocess.Popen(
+        [sys.executable, "-m", "service", *shlex.split(again)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    lines = history.read_text().count("\n")
+    while history.read_text().count("\n") <= lines and resumed.poll() is None:
+        time.sleep(0.1)
+    resumed.terminate()
+    _, errors = resumed.communicate(timeout=60)
+    assert resumed.returncode == 130, errors
+    assert state.stat().st_mtime_ns > before
 
 
 def test_two_processes_train_one_model(shop, tmp_path):
