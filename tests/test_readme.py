@@ -53,6 +53,8 @@ def test_shipped_weights_are_listed_and_small():
     assert {f.name for f in folders} == set(re.findall(r"^\| `([\w-]+)` \|", listed, re.MULTILINE))
     size = sum(path.stat().st_size for f in folders for path in f.rglob("*") if path.is_file())
     assert size < 40 * 2**20
+    for file in (path for f in folders for path in f.iterdir()):
+        assert b"site-packages" not in file.read_bytes(), f"{file.name}: a trace of a machine"
 
 
 def test_links_lead_somewhere():

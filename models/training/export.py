@@ -104,8 +104,19 @@ def _trace(encoder: PixelEncoder, pixels: Tensor, folder: Path) -> bytes:
     model = program.model_proto
     _round_down(model)
     _halve(model)
+    _forget_origin(model)
     data: bytes = model.SerializeToString()
     return data
+
+
+def _forget_origin(model: Any) -> None:
+    """Drop what the exporter notes of its source: stack traces with the paths of this machine."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info,
+                 *graph.initializer):  # fmt: skip
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    model.ClearField("doc_string")
 
 
 def _round_down(model: Any) -> None:

@@ -70,6 +70,12 @@ def test_every_onnx_tool_can_read_it(folder):
     assert meta.custom_metadata_map[FINGERPRINT] == fingerprint_weights(folder)
 
 
+def test_the_file_says_nothing_of_the_machine_that_made_it(folder):
+    data = read_encoder(folder)
+    for trace in (b"site-packages", b"export.py", b'File "', str(folder.parent).encode()):
+        assert trace not in data
+
+
 def test_large_tensors_are_stored_in_half_the_size(folder):
     for tensor in onnx.load(folder / ENCODER).graph.initializer:
         size = int(np.prod(tensor.dims))
