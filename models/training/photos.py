@@ -222,13 +222,14 @@ def _stack(photos: Sequence[Photo], results: Sequence[Prepared | Skipped]) -> Ph
     groups = [numbers.setdefault(p.group or f"\0{p.id}", len(numbers)) for p, _ in usable]
     backgrounds = [r.background for r in kept if r.background is not None]
     digest = sha256("".join(sorted(r.sha256 for r in kept)).encode()).hexdigest()
+    pixels = _channels_first([r.pixels for r in kept])
     return PhotoTensors(
-        pixels=_channels_first([r.pixels for r in kept]),
+        pixels=pixels,
         targets=_channels_first([r.target for r in kept]),
         masks=torch.from_numpy(
             np.stack([nothing if r.mask is None else r.mask for r in kept])
         ).unsqueeze(1),
-        backgrounds=_channels_first(backgrounds or [kept[0].pixels[:0]]),
+        backgrounds=_channels_first(backgrounds) if backgrounds else pixels[:0],
         trusted=torch.tensor([r.mask is not None for r in kept]),
         groups=torch.tensor(groups),
         digest=digest,

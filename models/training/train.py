@@ -30,6 +30,7 @@ from models.training.protocols import GenerativeModel
 from models.training.recipe import Recipe
 
 HISTORY = "history.jsonl"
+MIN_PHOTOS = 2
 SAVE_SECONDS = 60.0
 LOG_STEPS = 25
 
@@ -86,7 +87,7 @@ class Plan:
                 raise WeightsError(
                     f"The {self.name} to be trained cannot start from {init.folder}, a "
                     f"{init.name} of another shape. Use the preset those weights were made with, "
-                    f"or leave --init out. {error}"
+                    "or leave --init out."
                 ) from error
         return model
 
@@ -134,6 +135,11 @@ def train(
         ValueError: The photos changed since the run began.
     """
     processes = processes or Processes()
+    if len(photos) < MIN_PHOTOS:
+        raise ValueError(
+            f"There is only {len(photos)} usable photo; a training compares at least {MIN_PHOTOS}, "
+            "and learns something from a few hundred on."
+        )
     if not resume and (out / STATE).exists():
         raise WeightsError(
             f"{out} holds an unfinished run. Go on with --resume, or choose another --out, "

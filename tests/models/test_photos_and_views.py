@@ -96,6 +96,15 @@ def test_photos_become_tensors(tensors):
     assert tensors.groups.tolist() == list(range(24))
 
 
+def test_without_a_single_mask_views_are_still_drawn(photos):
+    """--no-swap, or no mask that can be trusted: there is nothing to swap with."""
+    plain = load_photos(photos[:6], side=48, target=16, channels=3, cut=False, cache=None)
+    assert len(plain.backgrounds) == 0
+    assert not plain.trusted.any()
+    assert plain.targets.shape == (6, 3, 16, 16)
+    assert view(plain, Views()).shape == (6, 3, 48, 48)
+
+
 def test_masks_are_remembered(photos, tensors, tmp_path):
     first = load_photos(photos, side=48, target=16, channels=3, cut=True, cache=tmp_path)
     files = sorted(tmp_path.rglob("*.png"))

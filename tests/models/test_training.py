@@ -90,6 +90,25 @@ def test_other_photos_are_refused_on_resume(plan, tensors, tmp_path):
         train(plan, replace(tensors, digest="another"), tmp_path, resume=True)
 
 
+def test_one_photo_is_too_few(photos, plan, tmp_path):
+    one = load_photos(
+        photos[:1], side=plan.load_side, target=plan.config.target_size, channels=3, cut=False,
+        cache=None,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="only 1 usable photo"):
+        train(plan, one, tmp_path)
+
+
+def test_weights_of_another_shape_are_no_beginning(plan, tensors, tmp_path):
+    short = replace(plan, recipe=replace(plan.recipe, steps=2))
+    train(short, tensors, tmp_path / "first")
+    first = load_weights(tmp_path / "first")
+    train(short, tensors, tmp_path / "second", init=first)
+    wider = replace(short, config=replace(plan.config, latent=plan.config.latent * 2))
+    with pytest.raises(WeightsError, match="leave --init out"):
+        train(wider, tensors, tmp_path / "third", init=first)
+
+
 def test_a_run_leaves_history_and_metrics(plan, tensors, tmp_path):
     longer = replace(plan, recipe=replace(plan.recipe, steps=25))
     outcome = train(longer, tensors, tmp_path)

@@ -281,6 +281,13 @@ def test_a_server_is_measured_over_http(shop, tmp_path):
     assert "No answer from" in niteru("evaluate", "served", address, *truth, code=1).stderr
 
 
+def test_training_without_cutting_items_out(shop, tmp_path):
+    niteru("train", "pixelvae", "--data", shop / "catalogue" / "images", *TINY[:2], "--steps", 2,
+           "--no-swap", "--out", tmp_path / "w")  # fmt: skip
+    metrics = json.loads((tmp_path / "w" / "metrics.json").read_text())
+    assert metrics["training"]["photos_with_mask"] == 0
+
+
 def test_a_likelihood_is_measured_on_digits(tmp_path):
     rng = np.random.default_rng(0)
     bars = np.zeros((60, 28, 28), np.uint8)
