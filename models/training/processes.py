@@ -30,7 +30,10 @@ class Processes:
         """Join the others that torchrun started, or be alone."""
         if "WORLD_SIZE" not in environment:
             return cls()
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        backend = "gloo"
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(environment["LOCAL_RANK"]))  # one card each
+            backend = "cpu:gloo,cuda:nccl"  # gradients lie on the card, clocks do not
         torch.distributed.init_process_group(backend)
         return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
 
