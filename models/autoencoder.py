@@ -6,7 +6,7 @@ the wearer as much as the item. Every figure of another model stands beside its 
 
     niteru train autoencoder --data DIR --preset cpu --out weights/plain
 
-Figures reached: docs/measuring.md.
+Figures reached (docs/results.md): swapped backgrounds R@1 .090, R@10 .253; class P@10 .300.
 """
 
 from dataclasses import dataclass

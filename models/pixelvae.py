@@ -13,7 +13,8 @@ lies behind it; with two such views of each item a contrastive term keeps items 
 
     niteru train pixelvae --data DIR --preset cpu --out weights/mine
 
-Figures reached: docs/measuring.md and the weights' metrics.json.
+Figures reached (docs/results.md): swapped backgrounds R@1 .968, R@10 1.000; class P@10 .379; on the
+fixed binarized MNIST at most 82.2 nats.
 """
 
 import math
