@@ -1,4 +1,7 @@
-"""What embeds: ONNX Runtime where the weights have an export that fits, torch where not."""
+"""What embeds: ONNX Runtime where the weights have an export that fits, torch where not.
+
+OpenVINO, which reads the same export, embeds where it is asked for by name.
+"""
 
 import logging
 from pathlib import Path
@@ -8,7 +11,7 @@ from indexer.protocols import Embedder
 from models.training.encoder_file import EncoderError
 from models.training.weights import find_weights
 
-Runtime = Literal["auto", "onnx", "torch"]
+Runtime = Literal["auto", "onnx", "openvino", "torch"]
 
 logger = logging.getLogger(__name__)
 
@@ -18,17 +21,19 @@ def load_embedder(name: str | Path, *, runtime: Runtime = "auto", threads: int =
 
     Args:
         name: The weights.
-        runtime: ``onnx`` or ``torch``; ``auto`` is ``onnx``, or ``torch`` if there is no usable
-            ``encoder.onnx``, which the log says then. Both give the same vectors, to a cosine of
-            .9999 and better.
+        runtime: ``onnx``, ``openvino`` or ``torch``; ``auto`` is ``onnx``, or ``torch`` if there is
+            no usable ``encoder.onnx``, which the log says then. All give the same vectors, to a
+            cosine of .9999 and better.
         threads: That one call of ``embed`` computes with; torch's are the whole process's.
 
     Raises:
-        models.training.weights.WeightsError: The weights are missing or damaged, or ``onnx`` was
-            asked for and there is no usable export.
-        ImportError: ``onnx`` was asked for and ONNX Runtime is not installed.
+        models.training.weights.WeightsError: The weights are missing or damaged, or ``onnx`` or
+            ``openvino`` was asked for and there is no usable export.
+        ImportError: The runtime that was asked for is not installed.
     """
     folder = find_weights(name)
+    if runtime == "openvino":
+        return _on_openvino(folder, threads)
     if runtime != "torch":
         try:
             return _on_onnx(folder, threads)
@@ -43,6 +48,17 @@ def _on_onnx(folder: Path, threads: int) -> Embedder:
     from indexer.onnx_embedder import OnnxEmbedder  # noqa: PLC0415 - only where it is used
 
     return OnnxEmbedder.load(folder, threads=threads)
+
+
+def _on_openvino(folder: Path, threads: int) -> Embedder:
+    try:
+        from indexer.openvino_embedder import OpenvinoEmbedder  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImportError(
+            f"Embedding with OpenVINO needs another package: {error}. Install it with: "
+            "pip install '.[openvino]', or choose the runtime onnx, which gives the same vectors."
+        ) from error
+    return OpenvinoEmbedder.load(folder, threads=threads)
 
 
 def _on_torch(folder: Path, threads: int) -> Embedder:

@@ -7,9 +7,11 @@ decoder (the auxiliary of Lucas and Verbeek, 2017) must draw the item from the v
 feature map then conditions every layer of the PixelCNN.
 
 Shown the item on swapped backgrounds and asked to draw it on white, the vector cannot use what
-lies behind it; with two such views of each item a contrastive term keeps items apart.
+lies behind it; with two such views of each item a contrastive term keeps items apart. And it has to
+tell the item's shape, which the contrastive term alone puts last, after colour and pattern.
 
-    loss = [ -log p(x|z) - aux log p_aux(x|z) + rate(KL) ] / dimensions + contrast * InfoNCE
+    loss = [ -log p(x|z) - aux log p_aux(x|z) + rate(KL) ] / dimensions
+           + contrast * InfoNCE + shape * (1 - cos(shape told from z, shape))
 
     niteru train pixelvae --data DIR --preset cpu --out weights/mine
 
@@ -18,21 +20,25 @@ fixed binarized MNIST at most 82.2 nats.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
-from models.nn.contrastive import info_nce
+from models.nn.contrastive import info_nce, relational_info_nce
 from models.nn.encoder import ResidualEncoder
 from models.nn.gated import GatedPixelCNN
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
+from models.nn.metric import Metric, MetricSettings
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
 from models.nn.upsampler import Upsampler
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
+from models.training.shapes import NUMBERS as SHAPE_NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,11 @@ class Config:
         auxiliary: Weight of the factorised decoder.
         contrast: Weight of the contrastive term, in units of the generative loss per dimension.
         temperature: Of the contrastive term.
+        neighbours: Share that items of a similar shape have in the contrastive term's right answer.
+        shape: Weight of telling an item's shape from the latent vector; both need item masks.
+        decoded: Share of a step's items that are decoded; all of them are encoded.
         rate: How the divergence enters.
+        metric: How the embedding is made of the posterior mean.
     """
 
     channels: Literal[1, 3] = 3
@@ -75,7 +85,11 @@ class Config:
     auxiliary: float = 1.0
     contrast: float = 1.0
     temperature: float = 0.1
+    neighbours: float = 0.0
+    shape: float = 0.0
+    decoded: float = 1.0
     rate: Rate = field(default_factory=Rate)
+    metric: MetricSettings = field(default_factory=MetricSettings)
 
 
 def presets() -> dict[str, Preset]:
@@ -91,13 +105,15 @@ def presets() -> dict[str, Preset]:
     )  # fmt: skip
     gpu = Config(
         size=128, target_size=64, widths=(64, 128, 256, 512, 512), depths=(1, 2, 2, 2, 2),
-        decoder_width=64, layers=6, crop=24, latent=256,
+        decoder_width=64, layers=6, crop=24, latent=256, neighbours=0.3, shape=1.0,
+        metric=MetricSettings(fit=True),
     )  # fmt: skip
+    cpu = Config(neighbours=0.3, shape=1.0, decoded=0.5, metric=MetricSettings(fit=True))
     return {
         "tiny": Preset(tiny, Recipe(batch_size=16, steps=60, warmup_steps=5, views=Views())),
-        "cpu": Preset(Config(), Recipe(batch_size=128, minutes=60)),
+        "cpu": Preset(cpu, Recipe(batch_size=128, minutes=60)),
         "cpu-128": Preset(
-            Config(size=128, widths=(24, 48, 96, 192, 256), depths=(1, 1, 2, 2, 2)),
+            replace(cpu, size=128, widths=(24, 48, 96, 192, 256), depths=(0, 1, 2, 2, 2)),
             Recipe(batch_size=96, minutes=60),
         ),
         "mnist": Preset(
@@ -110,6 +126,8 @@ def presets() -> dict[str, Preset]:
 
 class Model(GenerativeModel):
     """Encoder, condition map, factorised auxiliary and gated PixelCNN."""
+
+    heads = ("shape_head.", "metric.")
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -133,6 +151,10 @@ class Model(GenerativeModel):
             layers=config.layers,
             kernel=config.kernel,
         )
+        if config.metric.fit:
+            self.metric = Metric(config.latent)
+        if config.shape > 0:
+            self.shape_head = nn.Linear(config.latent, SHAPE_NUMBERS)
         self.register_buffer("rate_weight", torch.tensor(config.rate.weight))
         self.rate_weight: Tensor
 
@@ -145,8 +167,26 @@ class Model(GenerativeModel):
         return mean, log_var.clamp(-7, 3)
 
     def embed(self, x: Tensor) -> Tensor:
+        """The posterior mean under the metric: (B, C, H, W) -> (B, D)."""
+        mean = self.encode(x)[0]
+        embedding: Tensor = self.metric(mean) if self.config.metric.fit else mean
+        return embedding
+
+    def latent(self, x: Tensor) -> Tensor:
         """The posterior mean: (B, C, H, W) -> (B, D)."""
         return self.encode(x)[0]
+
+    def settle(self, pictures: Iterable[Tensor]) -> None:
+        """Fit the metric to the posterior means of pictures, batches of (B, C, H, W)."""
+        if self.config.metric.fit:
+            with torch.no_grad():
+                means = torch.cat([self.encode(x)[0] for x in pictures])
+            shape = self.shape_head.weight if self.config.shape > 0 else None
+            self.metric.fit(means, shape, self.config.metric)
+
+    def rate(self, x: Tensor) -> Tensor:
+        """How many nats the vector of each picture holds: (B, C, H, W) -> (B,)."""
+        return gaussian_kl(*self.encode(x))
 
     # -- decoding ------------------------------------------------------------------------------
 
@@ -160,8 +200,13 @@ class Model(GenerativeModel):
         params = at_least_float32(self.pixelcnn(target, self.condition(z)))
         return self.likelihood.log_prob(target, params).sum((1, 2))
 
-    def outline(self, z: Tensor) -> Tensor:
-        """The factorised decoder's mean picture, what z alone says: (B, D) -> (B, C, h, w)."""
+    def outline(self, z: Tensor) -> Tensor | None:
+        """The factorised decoder's mean picture, what z alone says: (B, D) -> (B, C, h, w).
+
+        None if it was not trained: its weight in the loss is 0.
+        """
+        if self.config.auxiliary == 0:
+            return None
         params = at_least_float32(self.auxiliary(self.condition(z)))
         if isinstance(self.likelihood, Bernoulli):
             return 2 * torch.sigmoid(params) - 1
@@ -180,12 +225,16 @@ class Model(GenerativeModel):
         condition = self.condition(z)
         B, _, H, W = condition.shape
         x = condition.new_zeros(B, self.config.channels, H, W)
+        reach = self.pixelcnn.rows
         for i in range(H):
-            # A pixel depends on the rows above it within the field, and on no other.
-            rows = slice(max(0, i - self.pixelcnn.rows), i + 1)
+            # A pixel depends on the rows above it within the field and on as many columns to
+            # either side, and on no other.
+            rows = slice(max(0, i - reach), i + 1)
             for j in range(W):
-                params = at_least_float32(self.pixelcnn(x[:, :, rows], condition[:, :, rows]))
-                here = params[:, :, -1:, j : j + 1]  # (B, P, 1, 1)
+                left = max(0, j - reach)
+                field = (..., rows, slice(left, j + reach + 1))
+                params = at_least_float32(self.pixelcnn(x[field], condition[field]))
+                here = params[:, :, -1:, j - left : j - left + 1]  # (B, P, 1, 1)
                 x[:, :, i, j] = self.likelihood.draw(here, noise[:, :, i : i + 1, j : j + 1])[
                     ..., 0, 0
                 ]
@@ -225,41 +274,69 @@ class Model(GenerativeModel):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The loss and its parts; nats unless named otherwise."""
         c = self.config
-        V, B = batch.views.shape[:2]
         generator = batch.generator()
         mean, log_var = self.encode(batch.views.flatten(0, 1))  # (VB, D)
         kl = gaussian_kl(mean, log_var)
-        # Decode one view of each item: half the cost, and every view is decoded over time.
-        pick = torch.randint(V, (B,), generator=generator).to(mean.device) * B
-        pick += torch.arange(B, device=mean.device)
-        z = reparameterise(mean[pick], log_var[pick], generator)
-        target = batch.targets.flatten(0, 1)[pick]  # (B, C, h, w)
-        maps = self.condition(z)
-        dims = target[0].numel()
-        window, scale = self._window(target.shape[-1], generator)
-        seen, maps = target[window], maps[window]
-        drawn = at_least_float32(self.pixelcnn(seen, maps))
-        reconstruction = -scale * self.likelihood.log_prob(seen, drawn).sum((1, 2)).mean()
-        alone = at_least_float32(self.auxiliary(maps))
-        auxiliary = -scale * self.likelihood.log_prob(seen, alone).sum((1, 2)).mean()
+        parts = self._draw_again(mean, log_var, batch, generator)
         weight = self.rate_weight.clone()
         penalty = c.rate.penalty(kl, weight, batch.progress)
         if self.training:
             self.rate_weight.copy_(c.rate.adapt(weight, kl.detach()))
-        parts = {
-            "nll": reconstruction,
-            "nll_auxiliary": auxiliary,
+        dims = batch.targets[0, 0].numel()
+        parts |= {
             "kl": kl.mean(),
             "rate_weight": weight,
-            "bits_per_dim": (reconstruction + kl.mean()) / (dims * math.log(2)),
+            "bits_per_dim": (parts["nll"] + kl.mean()) / (dims * math.log(2)),
             "active_units": active_units(mean.detach()),
         }
-        total = (reconstruction + c.auxiliary * auxiliary + penalty) / dims
+        total = (parts["nll"] + c.auxiliary * parts["nll_auxiliary"] + penalty) / dims
+        compared = self._compare(mean, batch)
+        if "contrast" in compared:
+            total = total + c.contrast * compared["contrast"]
+        if "shape" in compared:
+            total = total + c.shape * compared["shape"]
+        return {"loss": total, **parts, **compared}
+
+    def _draw_again(
+        self, mean: Tensor, log_var: Tensor, batch: Batch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """How many nats the two decoders need for what they should draw, and how far off."""
+        V, B = batch.views.shape[:2]
+        # Decode one view of each item: half the cost, and every view is decoded over time.
+        count = max(1, round(self.config.decoded * B))
+        item = torch.randperm(B, generator=generator)[:count]
+        pick = (torch.randint(V, (count,), generator=generator) * B + item).to(mean.device)
+        z = reparameterise(mean[pick], log_var[pick], generator)
+        target = batch.targets.flatten(0, 1)[pick]  # (count, C, h, w)
+        window, scale = self._window(target.shape[-1], generator)
+        seen, maps = target[window], self.condition(z)[window]
+        drawn = at_least_float32(self.pixelcnn(seen, maps))
+        alone = at_least_float32(self.auxiliary(maps))
+        return {
+            "nll": -scale * self.likelihood.log_prob(seen, drawn).sum((1, 2)).mean(),
+            "nll_auxiliary": -scale * self.likelihood.log_prob(seen, alone).sum((1, 2)).mean(),
+        }
+
+    def _compare(self, mean: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The terms that compare items: views with views (VB, D), and with their shapes."""
+        c = self.config
+        V, B = batch.views.shape[:2]
+        parts: dict[str, Tensor] = {}
+        shapes = None if batch.shapes is None else batch.shapes.flatten(0, 1)  # (VB, S)
         if c.contrast > 0 and V > 1:
             a, b = mean.view(V, B, -1)[:2]
-            parts["contrast"] = info_nce(a, b, c.temperature)
-            total = total + c.contrast * parts["contrast"]
-        return {"loss": total, **parts}
+            if shapes is None or c.neighbours == 0:
+                parts["contrast"] = info_nce(a, b, c.temperature)
+            else:
+                parts["contrast"] = relational_info_nce(
+                    a, b, shapes[: 2 * B], c.temperature, c.neighbours
+                )
+        if c.shape > 0 and shapes is not None:
+            known = shapes.square().sum(1) > 0.5
+            if bool(known.any()):
+                told = at_least_float32(self.shape_head(mean[known]))
+                parts["shape"] = 1 - cosine_similarity(told, shapes[known].to(told)).mean()
+        return parts
 
     def _window(self, side: int, generator: torch.Generator) -> tuple[tuple[Any, ...], float]:
         """A random window of the picture, as an index, and the factor from it to the whole."""

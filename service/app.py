@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import get_type_hints
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -15,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from indexer.errors import GenerationError, IndexerError, StoreError
 from indexer.protocols import Embedder, Engine
-from service import routes_items, routes_probes, routes_search
+from service import routes_explain, routes_items, routes_probes, routes_search
 from service.awaited import AwaitedEngine
 from service.errors import (
     REQUEST_ID,
@@ -27,6 +28,7 @@ from service.errors import (
 )
 from service.gate import REQUEST_ID_HEADER, Gate
 from service.openapi import document
+from service.schemas import SearchOptions
 from service.settings import Settings, unknown_variables
 from service.state import State
 from service.uploads import invalid
@@ -64,7 +66,13 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.niteru = state
-    for router in (routes_search.router, routes_items.items, routes_items.generations):
+    routers = (
+        routes_search.router,
+        routes_explain.router,
+        routes_items.items,
+        routes_items.generations,
+    )
+    for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(routes_probes.router)
     add_error_answers(app)
@@ -86,7 +94,9 @@ def add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        return service_problem(request, invalid(error.errors()))
+        # The parameter by which every route takes its options says which ones there are.
+        model = get_type_hints(request.scope["endpoint"]).get("options", SearchOptions)
+        return service_problem(request, invalid(error.errors(), model))
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:

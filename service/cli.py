@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from indexer.runtime import Runtime
+from service.cli_training import masks, train
+
 WEIGHTS = "pixelvae-clothing"
 
 app = typer.Typer(
@@ -23,6 +26,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print data instead of text."
 Store = Annotated[Path, typer.Option(help="Folder of the store.")]
 WeightsName = Annotated[
     str, typer.Option(help="A weights folder, or a name below weights/.", show_default=True)
+]
+RuntimeName = Annotated[
+    Runtime,
+    typer.Option(
+        envvar="NITERU_RUNTIME", help="What embeds; auto is onnx, or torch without a usable export."
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
@@ -76,59 +85,8 @@ def sample_catalogue(
     )  # fmt: skip
 
 
-@app.command()
-def train(
-    model: Annotated[str, typer.Argument(help="What to train; niteru models lists them.")],
-    *,
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            help="A catalogue: folder or manifest; may be repeated. Or one array: idx prefix, .npz."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="The weights folder to make.")],
-    preset: Annotated[str, typer.Option(help="Size of model and training.")] = "cpu",
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="How long to train.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="How long to train, exactly.")] = None,
-    rate: Annotated[
-        float | None, typer.Option(min=0.01, help="Nats that the latent vector holds.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Items in a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=1e-7, help="At its peak.")] = None,
-    precision: Annotated[
-        Literal["auto", "bf16", "fp32"] | None, typer.Option(help="Of the convolutions.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
-    swap: Annotated[
-        bool, typer.Option("--swap/--no-swap", help="Cut items out and swap backgrounds.")
-    ] = True,
-    init: Annotated[
-        str | None, typer.Option(help="Weights to start from instead of fresh ones.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
-    cache: Annotated[Path, typer.Option(help="Folder that remembers item masks.")] = Path(
-        "~/.cache/niteru/masks"
-    ),
-    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
-) -> None:
-    """Train a model on the photos of a catalogue, without labels.
-
-    Interrupt it and run it again with --resume: it ends with the same weights.
-    """
-    from service.commands.training import Wishes, make_plan, resume_plan, run_training
-
-    wishes = Wishes(minutes, steps, batch_size, learning_rate, precision, seed, rate, swap)
-    if resume and wishes != Wishes():
-        raise typer.BadParameter(
-            "a resumed run keeps the settings it began with; give only --data and --out.",
-            param_hint="--resume",
-        )
-    plan = resume_plan(model, out) if resume else make_plan(model, preset, wishes)
-    outcome = run_training(
-        plan, data, out, resume=resume, cache=cache.expanduser(), device=device, init=init
-    )
-    if not outcome.finished:
-        raise typer.Exit(130)  # what a shell expects of an interrupted command
+app.command()(train)
+app.command()(masks)
 
 
 @app.command()
@@ -137,6 +95,7 @@ def index(
     *,
     store: Store,
     weights: WeightsName = WEIGHTS,
+    runtime: RuntimeName = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads; without it, one for each core.")
     ] = None,
@@ -149,8 +108,9 @@ def index(
     from service.commands.indexing import run_index
 
     report = run_index(
-        catalogue, store, weights=weights, workers=workers, prune=prune, as_json=json
-    )
+        catalogue, store, weights=weights, runtime=runtime, workers=workers, prune=prune,
+        as_json=json,
+    )  # fmt: skip
     if report.stopped:
         raise typer.Exit(130)
 
@@ -183,12 +143,15 @@ def search(
         Path | None, typer.Option(help="Also draw the photos and what was found.")
     ] = None,
     weights: WeightsName = WEIGHTS,
+    runtime: RuntimeName = "auto",
     json: Json = False,
 ) -> None:
     """Print the items nearest to a photo, or to each of several."""
     from service.commands.searching import run_search
 
-    run_search(images, store, weights=weights, limit=limit, picture=picture, as_json=json)
+    run_search(
+        images, store, weights=weights, runtime=runtime, limit=limit, picture=picture, as_json=json
+    )
 
 
 @app.command()
@@ -196,6 +159,7 @@ def embed(
     images: Annotated[list[Path], typer.Argument(help="Photos.")],
     *,
     weights: WeightsName = WEIGHTS,
+    runtime: RuntimeName = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Array to write (.npy); without it, print.")
     ] = None,
@@ -204,7 +168,7 @@ def embed(
     """The vectors of photos."""
     from service.commands.searching import run_embed
 
-    run_embed(images, weights=weights, out=out, as_json=json)
+    run_embed(images, weights=weights, runtime=runtime, out=out, as_json=json)
 
 
 @app.command()
@@ -212,6 +176,7 @@ def serve(
     *,
     store: Store,
     weights: WeightsName = WEIGHTS,
+    runtime: RuntimeName = "auto",
     host: Annotated[
         str, typer.Option(envvar="NITERU_HOST", help="Address to listen on.")
     ] = "127.0.0.1",
@@ -222,8 +187,9 @@ def serve(
     from service.app import run_server
     from service.settings import Settings
 
-    settings = Settings(store=store, weights=weights, host=host, port=port)
-    run_server(settings, embedder=load_embedder(weights, threads=settings.embedder_threads))
+    settings = Settings(store=store, weights=weights, runtime=runtime, host=host, port=port)
+    embedder = load_embedder(weights, runtime=runtime, threads=settings.embedder_threads)
+    run_server(settings, embedder=embedder)
 
 
 @app.command()
@@ -260,6 +226,29 @@ def sample(
     run_sample(weights, n=n, out=out, seed=seed)
 
 
+@app.command()
+def explain(
+    image: Annotated[Path, typer.Argument(help="A photo.")],
+    *,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of a store: also show the nearest items.")
+    ] = None,
+    weights: WeightsName = WEIGHTS,
+    draws: Annotated[int, typer.Option(min=1, max=16, help="Pictures to draw.")] = 4,
+    nearest: Annotated[int, typer.Option(min=1, max=20, help="Items to show.")] = 5,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("explain.png"),
+    json: Json = False,
+) -> None:
+    """Show what the embedding kept of a photo: its vector, drawn again."""
+    from service.commands.explaining import run_explain
+
+    run_explain(
+        image, store, weights=weights, draws=draws, nearest=nearest, seed=seed, out=out,
+        as_json=json,
+    )  # fmt: skip
+
+
 @evaluate.command()
 def retrieval(
     weights: Annotated[list[str], typer.Argument(help="Weights to measure.")],
@@ -275,6 +264,10 @@ def retrieval(
     record: Annotated[
         bool, typer.Option("--record", help="Add the figures to the weights' metrics.json.")
     ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw some queries and what was found.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many queries to draw.")] = 6,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -283,7 +276,7 @@ def retrieval(
 
     run_retrieval(
         weights, gallery, queries, comparators=comparators, backgrounds=backgrounds, seed=seed,
-        record=record, as_json=json,
+        record=record, picture=picture, rows=rows, as_json=json,
     )  # fmt: skip
 
 

@@ -9,7 +9,9 @@
     ├── UnsupportedFormatError  415  neither an accepted image nor an accepted kind of body
     ├── InvalidRequestError     422  a setting of the request is wrong
     ├── UnusableImageError      422  empty, damaged or too many pixels
+    ├── NoDecoderError          422  the model does not draw from a vector
     ├── OverloadedError         429  as many requests as allowed are being worked on
+    ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── NotReadyError           503  there is no index to search yet
     ├── StoreUnavailableError   503  the store cannot be read at the moment
     └── TookTooLongError        504  the work did not end in time
@@ -112,10 +114,22 @@ class UnusableImageError(ServiceError):
     status, slug, title = 422, "unusable-image", "The image cannot be used"
 
 
+class NoDecoderError(ServiceError, ValueError):
+    """The model does not draw from a vector; on the command line too."""
+
+    status, slug, title = 422, "no-decoder", "The model has no decoder"
+
+
 class OverloadedError(ServiceError):
     """As many requests as allowed are being worked on."""
 
     status, slug, title = 429, "overloaded", "The server is busy"
+
+
+class CannotExplainError(ServiceError):
+    """The server searches, but has nothing that draws: no fitting weights, or no torch."""
+
+    status, slug, title = 501, "cannot-explain", "The server cannot explain"
 
 
 class NotReadyError(ServiceError):

@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.errors import PROBLEM_JSON, ServiceError
-from service.schemas import ItemQuery, Problem, SearchOptions
+from service.errors import PROBLEM_JSON, NoDecoderError, ServiceError
+from service.schemas import ExplainOptions, ItemQuery, Problem, SearchOptions
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (
@@ -19,6 +19,7 @@ UPLOAD_STATUSES = (400, 408, 413, 415, 422, 429, 503, 504)
 STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/search": (404, *UPLOAD_STATUSES),
     "/v1/embed": UPLOAD_STATUSES,
+    "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 503, 504),
     "/v1/items": (404, 429, 503, 504),
     "/v1/generations": (503, 504),
     "/readyz": (503, 504),
@@ -60,8 +61,12 @@ def extra_schemas() -> dict[str, Any]:
         "format": "binary",
         "description": "The file: JPEG, PNG or WebP.",
     }
-    options = SearchOptions.model_json_schema(ref_template=REF)["properties"]
-    schemas["SearchForm"] = form("A photo and how to search with it.", {"image": image, **options})
+    for name, description, options in (
+        ("SearchForm", "A photo and how to search with it.", SearchOptions),
+        ("ExplainForm", "A photo and how to explain it.", ExplainOptions),
+    ):
+        fields = options.model_json_schema(ref_template=REF)["properties"]
+        schemas[name] = form(description, {"image": image, **fields})
     schemas["ImageForm"] = form("A photo.", {"image": image})
     return schemas
 
@@ -82,6 +87,8 @@ def describe_errors(path: str, responses: dict[str, Any]) -> None:
     responses.pop("422", None)
     titles: dict[int, list[str]] = {}
     for error in ServiceError.__subclasses__():
+        if error is NoDecoderError and path != "/v1/explain":
+            continue  # the others of its status are everyone's
         titles.setdefault(error.status, []).append(f"{error.title} (`{error.slug}`)")
     for prefix, statuses in STATUSES.items():
         if path.startswith(prefix):

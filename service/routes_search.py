@@ -86,20 +86,25 @@ async def embed(request: Request, state: Shared) -> EmbedResponse:
 def search_response(request: Request, answer: Answer, watch: Stopwatch) -> SearchResponse:
     """The answer as it goes over the wire."""
     return SearchResponse(
-        items=[
-            Hit(
-                id=match.item.id,
-                score=match.score,
-                sha256=match.item.sha256,
-                attributes=dict(match.item.attributes),
-                image=image_link(request, match.item.id),
-            )
-            for match in answer.matches
-        ],
+        items=hits(request, answer),
         total=answer.total,
         generation=answer.generation,
         timings_ms=timings(watch),
     )
+
+
+def hits(request: Request, answer: Answer) -> list[Hit]:
+    """The items found as they go over the wire."""
+    return [
+        Hit(
+            id=match.item.id,
+            score=match.score,
+            sha256=match.item.sha256,
+            attributes=dict(match.item.attributes),
+            image=image_link(request, match.item.id),
+        )
+        for match in answer.matches
+    ]
 
 
 def timings(watch: Stopwatch) -> Timings:

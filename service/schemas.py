@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ItemId = Annotated[str, Field(min_length=1, max_length=1024, description="The shop's own id.")]
 Attributes = dict[str, str | int | float | bool | None]
+Png = Annotated[
+    str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})
+]
 
 ITEM_EXAMPLE: dict[str, Any] = {
     "id": "shoes/canvas-low-17",
@@ -13,6 +16,10 @@ ITEM_EXAMPLE: dict[str, Any] = {
     "attributes": {"category": "shoes", "price": 39.9},
     "image": "/v1/items/shoes/canvas-low-17/image",
 }
+# One white pixel.
+PNG_EXAMPLE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)
 TIMINGS_EXAMPLE: dict[str, Any] = {
     "receive": 0.4,
     "decode": 1.9,
@@ -116,6 +123,62 @@ class EmbedResponse(BaseModel):
         str, Field(description="Vectors can be compared if, and only if, these are equal.")
     ]
     timings_ms: Timings
+
+
+class ExplainOptions(BaseModel):
+    """How to explain; in the query or the form. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    draws: Annotated[
+        int, Field(ge=1, le=16, description="Pictures to draw from the photo's vector.")
+    ] = 4
+    nearest: Annotated[
+        int, Field(ge=0, le=20, description="Items to show; 0 asks nothing of the index.")
+    ] = 5
+    seed: Annotated[
+        int, Field(ge=0, lt=2**63, description="Of the draws: the same seed, the same pictures.")
+    ] = 0
+
+
+class ExplainResponse(BaseModel):
+    """What the vector of a photo kept. Pictures are PNG files, in Base64, as small as they are."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "rate": 61.3,
+                    "photo": PNG_EXAMPLE,
+                    "outline": PNG_EXAMPLE,
+                    "draws": [PNG_EXAMPLE],
+                    "items": [{**ITEM_EXAMPLE, "score": 0.93}],
+                    "generation": "20261123T183300Z-4f2a",
+                    "fingerprint": "pixelvae-5d41402abc4b2a76",
+                    "seed": 0,
+                }
+            ]
+        }
+    )
+
+    rate: Annotated[
+        float | None,
+        Field(description="Nats that the vector holds of this photo; null if nobody counts them."),
+    ]
+    photo: Annotated[Png, Field(description="The photo as the encoder sees it.")]
+    outline: Annotated[
+        Png | None, Field(description="The mean picture; null if the model has none.")
+    ]
+    draws: Annotated[
+        list[Png],
+        Field(description="Drawn by chance; none of a model that decodes without chance."),
+    ]
+    items: Annotated[list[Hit], Field(description="The nearest items, best first.")]
+    generation: Annotated[
+        str | None, Field(description="Id of the generation that answered, if one was asked.")
+    ]
+    fingerprint: Annotated[str, Field(description="Of the weights.")]
+    seed: int
 
 
 class GenerationResponse(BaseModel):

@@ -14,6 +14,8 @@ from typing import Annotated, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from indexer.runtime import Runtime
+
 PREFIX = "NITERU_"
 
 # Variables with our prefix that are not the service's.
@@ -30,6 +32,11 @@ class Settings(BaseSettings):
         default=None,
         description="Weights that embed the queries: a folder, or a name below `weights/`. "
         "Without it, the default of the command line.",
+    )
+    runtime: Runtime = Field(
+        default="auto",
+        description="What embeds: `onnx`, `openvino`, `torch`; `auto` is `onnx`, or `torch` "
+        "where the weights have no usable export.",
     )
     host: str = Field(
         default="127.0.0.1",

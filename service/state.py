@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from indexer.protocols import Embedder, Engine, Pixels, Vectors
 from service.batching import Admission, Batcher
 from service.errors import InvalidRequestError
+from service.lazy_explainer import LazyExplainer
 from service.schemas import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.settings import Settings
@@ -21,8 +22,9 @@ Result = TypeVar("Result")
 class State:
     """Everything a request needs, made once by ``create_app``.
 
-    Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher. A lone
-    search stays in one thread from decoding on. The event loop does none of the three.
+    Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, and so
+    has explaining. A lone search stays in one thread from decoding on. The event loop does none of
+    them.
     """
 
     def __init__(self, settings: Settings, searcher: Searcher) -> None:
@@ -32,6 +34,11 @@ class State:
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="niteru")
         self.embedding = ThreadPoolExecutor(1, thread_name_prefix="niteru-embed")
         self.batcher = Batcher(searcher.embed, self.embedding, max_batch=settings.max_batch)
+        self.explainer = LazyExplainer(
+            settings.weights,
+            fingerprint=searcher.embedder.fingerprint,
+            threads=settings.embedder_threads,
+        )
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
@@ -118,6 +125,7 @@ class State:
         """Let running work end, drop what waits, and close the engine."""
         self.threads.shutdown(cancel_futures=True)
         self.embedding.shutdown(cancel_futures=True)
+        self.explainer.close()
         self.searcher.engine.close()
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -37,11 +37,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class ImageQuery:
-    """The bytes of an image file and how to search with them."""
+class ImageQuery(Generic[Model]):
+    """The bytes of an image file and what to do with them."""
 
     data: bytes
-    options: SearchOptions
+    options: Model
 
 
 class MemoryParser(MultiPartParser):
@@ -67,7 +67,9 @@ class MemoryParser(MultiPartParser):
             file.close()
 
 
-async def read_query(request: Request, options: SearchOptions) -> ImageQuery | ItemQuery:
+async def read_query(
+    request: Request, options: SearchOptions
+) -> ImageQuery[SearchOptions] | ItemQuery:
     """Read what to search for.
 
     Args:
@@ -78,25 +80,36 @@ async def read_query(request: Request, options: SearchOptions) -> ImageQuery | I
         UnsupportedFormatError: A Content-Type that is none of the accepted ones.
         MalformedBodyError, InvalidRequestError, UnusableImageError: See ``service.errors``.
     """
-    kind = content_type(request)
-    if kind == FORM:
-        return await read_form(request, options)
-    if kind == JSON:
+    if content_type(request) == JSON:
         named = merge(options, parse_json(ItemQuery, await request.body()))
         return validate(ItemQuery, named)
-    if kind in ("", OCTETS) or kind.startswith("image/"):
-        return ImageQuery(not_empty(await request.body()), options)
-    raise wrong_content_type(kind, f"{BODIES}, or {JSON} with an 'item_id'")
+    return await read_photo(request, options, expected=f"{BODIES}, or {JSON} with an 'item_id'")
+
+
+async def read_photo(
+    request: Request, options: Model, *, expected: str = BODIES
+) -> ImageQuery[Model]:
+    """Read a photo and the options of its form, which join those of the query string."""
+    kind = content_type(request)
+    if kind == FORM:
+        data, given = await read_form(request, only_image=False)
+        return ImageQuery(data, validate(type(options), merge(options, given)))
+    return ImageQuery(await read_bare(request, expected), options)
 
 
 async def read_image(request: Request) -> bytes:
     """Read a body that can only be an image: (the bytes of the file)."""
+    if content_type(request) == FORM:
+        return (await read_form(request, only_image=True))[0]
+    return await read_bare(request, BODIES)
+
+
+async def read_bare(request: Request, expected: str) -> bytes:
+    """Read a body that is an image's file and nothing around it."""
     kind = content_type(request)
-    if kind == FORM:
-        return (await read_form(request, None)).data
     if kind in ("", OCTETS) or kind.startswith("image/"):
         return not_empty(await request.body())
-    raise wrong_content_type(kind, BODIES)
+    raise wrong_content_type(kind, expected)
 
 
 def content_type(request: Request) -> str:
@@ -117,13 +130,13 @@ def wrong_content_type(found: str, expected: str) -> UnsupportedFormatError:
     )
 
 
-async def read_form(request: Request, options: SearchOptions | None) -> ImageQuery:
-    """Read a form into memory: its image and its options; None for a form that has none."""
+async def read_form(request: Request, *, only_image: bool) -> tuple[bytes, dict[str, object]]:
+    """Read a form into memory: its image and its other fields, of which it may have none."""
     async with aclosing(request.stream()) as stream:
         parser = MemoryParser(request.headers, stream, max_files=2, max_fields=2000)
         try:
             form = await parser.parse()
-            data = image_of_form(form, only_image=options is None)
+            data = image_of_form(form, only_image=only_image)
         except MultiPartException as error:
             raise MalformedBodyError(
                 f"The form cannot be read: {error.message} Send {FORM} with its boundary, as "
@@ -131,14 +144,12 @@ async def read_form(request: Request, options: SearchOptions | None) -> ImageQue
             ) from error
         finally:
             parser.close()
-    if options is None:
-        return ImageQuery(data, SearchOptions())
     given: dict[str, object] = {}
     for name in form:
         if name != IMAGE_FIELD:
             values = form.getlist(name)
             given[name] = values if name == "exclude" else values[-1]
-    return ImageQuery(data, validate(SearchOptions, merge(options, given)))
+    return data, given
 
 
 def image_of_form(form: FormData, *, only_image: bool) -> bytes:
@@ -198,7 +209,7 @@ def validate(model: type[Model], given: Mapping[str, object]) -> Model:
         raise invalid(error.errors(include_url=False), model) from error
 
 
-def merge(options: SearchOptions, given: Mapping[str, object]) -> dict[str, object]:
+def merge(options: BaseModel, given: Mapping[str, object]) -> dict[str, object]:
     """Options of the query string and of the body; one that stands in both is refused."""
     query = options.model_dump(exclude_unset=True)
     both = sorted(query.keys() & given.keys())

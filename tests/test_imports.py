@@ -47,7 +47,7 @@ def test_the_packages_are_ours(name):
 @pytest.mark.parametrize(
     "name",
     ["models", "models.images", "models.training.encoder_file", "indexer.protocols",
-     "indexer.runtime", "service.cli"],
+     "indexer.runtime", "service.cli", "service.app"],
 )  # fmt: skip
 def test_light_modules_stay_light(name):
     """The names of models and the help of a command must not wait for torch."""

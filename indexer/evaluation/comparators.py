@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from indexer.evaluation.gradients import CELL, hog, hog_length
 from indexer.evaluation.neighbours import unit_rows
 from indexer.protocols import Pixels, Vectors
 from models.images import Preprocessing
+from models.images.gradients import CELL, hog, hog_length
 
 # The setting under which the reference figures come out (see docs/measuring.md).
 REFERENCE = Preprocessing(size=64, channels=3, fit="edge")

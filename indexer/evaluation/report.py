@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from indexer.evaluation.answers import Answers
 from indexer.evaluation.measures import Figure
 from indexer.evaluation.truth import Name
 
@@ -32,6 +33,7 @@ class RetrievalReport:
         figures: By name, as far as they can be known.
         by_factor: The same for the queries with one thing changed, by what was changed.
         chance: What neighbours drawn by lot would give, where that has an expectation.
+        answers: What was found for each query, if that was asked for; not part of the JSON.
     """
 
     embedder: str
@@ -45,6 +47,7 @@ class RetrievalReport:
     figures: Mapping[Name, Figure]
     by_factor: Mapping[str, Mapping[Name, Figure]] = field(default_factory=dict)
     chance: Mapping[Name, float] = field(default_factory=dict)
+    answers: Answers | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, object]:
         """Nothing but dicts, strings and numbers."""

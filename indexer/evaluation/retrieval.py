@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.evaluation.answers import judge_answers
 from indexer.evaluation.comparators import (
     COMPONENTS,
     REFERENCE,
@@ -14,7 +15,6 @@ from indexer.evaluation.comparators import (
     fit_pca,
 )
 from indexer.evaluation.embedding import PixelCache, Progress, embed_photos, ignore_progress
-from indexer.evaluation.gradients import CELL
 from indexer.evaluation.loading import load_gallery, load_queries
 from indexer.evaluation.measures import Figure, summarise
 from indexer.evaluation.neighbours import Codes
@@ -24,6 +24,7 @@ from indexer.evaluation.report import RetrievalReport
 from indexer.evaluation.truth import Name, PerQuery, Truth, chance, match_sets, query_values
 from indexer.protocols import Embedder, Pixels
 from models.images import Preprocessing
+from models.images.gradients import CELL
 
 # Enough for 64 components; more would only take longer.
 PCA_PHOTOS = 5000
@@ -37,6 +38,7 @@ def compare_retrieval(
     comparators: bool = False,
     backgrounds: Path | None = None,
     seed: int = 0,
+    answers: bool = False,
     workers: int | None = None,
     progress: Progress = ignore_progress,
 ) -> list[RetrievalReport]:
@@ -49,6 +51,7 @@ def compare_retrieval(
         comparators: Whether raw pixels, principal components and HOG are measured as well.
         backgrounds: Photos on whose backgrounds the queries (idx images) are pasted.
         seed: Of the bootstrap and of the pasting.
+        answers: Whether the reports keep what was found for each query, to be looked at.
         workers: Threads that decode; by default one for each processor.
         progress: Called with what is being done, how much is done, and of how much.
 
@@ -75,7 +78,7 @@ def compare_retrieval(
     return [
         _report(
             embedder, gallery_set, query_set, truth, by_lot,
-            name=name, cache=cache, seed=seed, progress=progress,
+            name=name, cache=cache, seed=seed, answers=answers, progress=progress,
         )
         for name, embedder in {**peers, **embedders}.items()
     ]  # fmt: skip
@@ -109,7 +112,7 @@ def evaluate_retrieval(
     truth = match_sets(gallery, queries)
     return _report(
         embedder, gallery, queries, truth, chance(truth),
-        name=name, cache=cache or PixelCache(), seed=seed, progress=progress,
+        name=name, cache=cache or PixelCache(), seed=seed, answers=False, progress=progress,
     )  # fmt: skip
 
 
@@ -123,13 +126,12 @@ def _report(
     name: str,
     cache: PixelCache,
     seed: int,
+    answers: bool,
     progress: Progress,
 ) -> RetrievalReport:
-    found = query_values(
-        truth,
-        embed_photos(embedder, queries, cache, step=f"{name}: queries", progress=progress),
-        embed_photos(embedder, gallery, cache, step=f"{name}: gallery", progress=progress),
-    )
+    asked = embed_photos(embedder, queries, cache, step=f"{name}: queries", progress=progress)
+    held = embed_photos(embedder, gallery, cache, step=f"{name}: gallery", progress=progress)
+    found = query_values(truth, asked, held)
     return RetrievalReport(
         embedder=name,
         fingerprint=embedder.fingerprint,
@@ -142,6 +144,7 @@ def _report(
         figures={figure: summarise(v.values[v.known], seed=seed) for figure, v in found.items()},
         by_factor=_by_factor(truth, found, seed=seed),
         chance=by_lot,
+        answers=judge_answers(gallery, queries, truth, asked, held) if answers else None,
     )
 
 

@@ -66,7 +66,8 @@ class GatedPixelCNN(nn.Module):
         parameters: Numbers per pixel that the likelihood needs.
         condition: Channels of the condition map.
         width: Channels of the stacks.
-        layers: Gated layers after the first; each widens the field by kernel // 2.
+        layers: Gated layers; each widens the field by kernel // 2 beyond the neighbouring pixels.
+            With none a pixel sees the condition alone: a factorised decoder.
         kernel: Odd width of the convolutions.
     """
 
@@ -81,22 +82,27 @@ class GatedPixelCNN(nn.Module):
         kernel: int,
     ) -> None:
         super().__init__()
-        self.rows = 1 + layers * (kernel // 2)  # how many rows above a pixel its distribution sees
-        # The extra channel is one inside the picture: zero padding is told from a grey pixel.
-        self.first_v = nn.Conv2d(channels + 1, width, (1, 3))
-        self.first_h = nn.Conv2d(channels + 1, width, 1)
+        # How many rows above a pixel its distribution sees.
+        self.rows = 1 + layers * (kernel // 2) if layers else 0
+        self.skip = nn.Conv2d(condition, parameters, 1)
         self.layers = nn.ModuleList(GatedLayer(width, condition, kernel) for _ in range(layers))
-        self.head = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, parameters, 1)
-        )
-        self.skip = nn.Conv2d(condition, parameters, 1)  # with no layer at all: a plain decoder
+        if layers:
+            # The extra channel is one inside the picture: zero padding is told from a grey pixel.
+            self.first_v = nn.Conv2d(channels + 1, width, (1, 3))
+            self.first_h = nn.Conv2d(channels + 1, width, 1)
+            self.head = nn.Sequential(
+                nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, parameters, 1)
+            )
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """(B, C, H, W) pixels and (B, K, H, W) condition -> (B, parameters, H, W)."""
+        alone: Tensor = self.skip(condition)
+        if not self.layers:
+            return alone
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         v = shift_down(self.first_v(F.pad(x, (1, 1, 0, 0))))  # rows above
         h = shift_right(self.first_h(x)) + v  # and the pixel to the left
         for layer in self.layers:
             v, h = layer(v, h, condition)
-        params: Tensor = self.head(h) + self.skip(condition)
+        params: Tensor = self.head(h) + alone
         return params

@@ -15,11 +15,14 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from models.training.parts import Part, items_of_step
 from models.training.photos import PhotoTensors
 from models.training.processes import Processes
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Recipe
 from models.training.views import draw_view, to_float
+
+SETTLE_STEPS = 48  # batches from which a model fits what no gradient learns
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +121,36 @@ class Run:
         rank, world = self.processes.rank, self.processes.world
         seed = step_seed(self.recipe.seed, self.step, rank)
         generator = torch.Generator().manual_seed(seed)
-        shares = photos_of_step(self.photos.groups, self.recipe, self.step)
+        shares = photos_of_step(self.photos.groups, self.recipe, self.step, self.photos.parts)
         share = shares[rank::world]
         views = self.recipe.views
-        pictures, targets = [], []
+        pictures, targets, shapes = [], [], []
         for _ in range(views.count):
             index = pick_photos(share, self.photos.groups, generator)
             view = draw_view(self.photos, index, self.size, views, generator)
             pictures.append(view)
             canonical = to_float(self.photos.targets[index])
             targets.append(canonical if views.canonical else shrink(view, self.target_size))
+            if self.photos.shapes is not None:
+                shapes.append(self.photos.shapes[index])
         device = next(self.model.parameters()).device
         return Batch(
-            torch.stack(pictures).to(device), torch.stack(targets).to(device), seed, self.progress
+            torch.stack(pictures).to(device),
+            torch.stack(targets).to(device),
+            seed,
+            self.progress,
+            torch.stack(shapes).to(device) if shapes else None,
         )
+
+    def pictures(self) -> Iterator[Tensor]:
+        """Photos as the encoder sees them in use, weighted as in the training: (B, C, S, S)."""
+        device = next(self.model.parameters()).device
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        steps = min(SETTLE_STEPS, -(-len(self.photos) // self.recipe.batch_size))
+        for step in range(steps):
+            items = photos_of_step(self.photos.groups, self.recipe, step, self.photos.parts)
+            index = pick_photos(items, self.photos.groups, generator)
+            yield shrink(to_float(self.photos.pixels[index]), self.size).to(device)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -183,14 +202,16 @@ def step_seed(seed: int, step: int, rank: int) -> int:
     return (seed * 1_000_003 + step) * 64 + rank
 
 
-def photos_of_step(groups: Tensor, recipe: Recipe, step: int) -> Tensor:
-    """The items (numbers of groups) of a step: epochs of a fresh permutation each."""
-    items = int(groups.max()) + 1
-    size = min(recipe.batch_size, items)
-    per_epoch = items // size
-    epoch, place = divmod(step, per_epoch)
-    order = torch.Generator().manual_seed(recipe.seed * 7_919 + epoch)
-    return torch.randperm(items, generator=order)[place * size : (place + 1) * size]
+def photos_of_step(
+    groups: Tensor, recipe: Recipe, step: int, parts: tuple[Part, ...] = ()
+) -> Tensor:
+    """The items (numbers of groups) of a step: epochs of a fresh permutation each.
+
+    Where no part has a weight, the items are one source, each seen once in an epoch.
+    """
+    if all(part.weight is None for part in parts):
+        parts = (Part(int(groups.max()) + 1),)
+    return items_of_step(parts, recipe.batch_size, recipe.seed, step)
 
 
 def pick_photos(items: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
@@ -227,7 +248,8 @@ def _use_bf16(recipe: Recipe, device: torch.device) -> bool:
         return recipe.precision == "bf16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    # Without tile instructions bfloat16 convolutions are slower than float32.
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ Needs OpenCV (the extra ``train``), so nothing else imports this module at its t
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,8 @@ try:
 except ImportError as error:
     raise ImportError(
         "Cutting items out of their photos needs OpenCV, which is not installed. "
-        "Install the extra with: pip install '.[train]', or train with --no-swap."
+        "Install the extra with: pip install '.[train]', or train with --no-swap, which is "
+        "the same as --without background --without white."
     ) from error
 
 Pixels = npt.NDArray[np.uint8]
@@ -46,6 +48,18 @@ class MaskLimits:
     min_agreement: float = 0.75
 
 
+class Judged(NamedTuple):
+    """A cut, and why it is not trusted.
+
+    Attributes:
+        mask: (H, W) bool, true on what was taken for the item; empty if there is no cut.
+        reason: None if the mask is trusted.
+    """
+
+    mask: Cut
+    reason: str | None
+
+
 def cut_item(pixels: Pixels, limits: MaskLimits | None = None) -> Cut | None:
     """Cut the item out of a photo.
 
@@ -56,23 +70,41 @@ def cut_item(pixels: Pixels, limits: MaskLimits | None = None) -> Cut | None:
     Returns:
         (H, W) bool, true on the item, or None where no cut can be trusted.
     """
+    judged = judge_item(pixels, limits)
+    return judged.mask if judged.reason is None else None
+
+
+def judge_item(pixels: Pixels, limits: MaskLimits | None = None) -> Judged:
+    """Cut the item out of a photo and say whether that can be trusted; see ``cut_item``."""
     limits = limits or MaskLimits()
     height, width, _ = pixels.shape
+    nothing = np.zeros((height, width), np.bool_)
     if min(height, width) < 16:
-        return None
+        return Judged(nothing, "the photo is too narrow to be cut")
     framed = _grab(pixels, _frame_guess(height, width))
     middle = _grab(pixels, _ellipse_guess(height, width))
-    if framed is None or middle is None or agreement(framed, middle) < limits.min_agreement:
-        return None
+    if framed is None or middle is None:
+        return Judged(nothing, "no cut separates item and background")
     mask = _clean(framed & middle)
-    return mask if trustworthy(mask, limits) else None
+    if agreement(framed, middle) < limits.min_agreement:
+        return Judged(mask, "the two cuts disagree")
+    return Judged(mask, distrust(mask, limits))
+
+
+def distrust(mask: Cut, limits: MaskLimits) -> str | None:
+    """Why a mask (H, W) cannot be trusted; None if its size is plausible and the rim is free."""
+    area = float(mask.mean())
+    rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    if area < limits.min_area:
+        return "the item is too small"
+    if area > limits.max_area:
+        return "the item is too large"
+    return "the item touches the rim" if float(rim.mean()) > limits.max_rim else None
 
 
 def trustworthy(mask: Cut, limits: MaskLimits) -> bool:
     """Whether a mask (H, W) has a plausible size and leaves most of the rim free."""
-    rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
-    area_fits = limits.min_area <= float(mask.mean()) <= limits.max_area
-    return area_fits and float(rim.mean()) <= limits.max_rim
+    return distrust(mask, limits) is None
 
 
 def agreement(a: Cut, b: Cut) -> float:

@@ -1,6 +1,6 @@
 """Photos in memory, ready to be turned into views: pixels, item masks, painted-out backgrounds."""
 
-import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from models.images import ImageError, Preprocessing, decode_image
+from models.training.item_masks import find_cut, read_own_mask
+from models.training.parts import Part
+from models.training.shapes import LENGTH, describe_shape, reduce_shapes
+from models.training.shapes import SIDE as SHAPE_SIDE
 
 Pixels = npt.NDArray[np.uint8]
 TARGET_MARGIN = 0.06  # white rim around the item in its canonical picture, as a share of the side
@@ -30,23 +35,27 @@ class Photo:
         path: The image file.
         group: Photos of one item share a group and are views of one another.
         mask: An image that is white on the item, to use instead of cutting it out.
+        source: Number of the catalogue it is from; its items are counted by these.
     """
 
     id: str
     path: Path
     group: str | None = None
     mask: Path | None = None
+    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """One photo as arrays; mask and background are None where the mask cannot be trusted."""
 
-    sha256: str
+    sha256: str  # of the photo, and of its own mask
     pixels: Pixels  # (L, L, C)
     target: Pixels  # (T, T, C): the item on white, or the photo itself
     mask: Pixels | None = None  # (L, L), 255 on the item
     background: Pixels | None = None  # (L, L, C)
+    distrust: str | None = None  # why there is no mask, if one was looked for
+    shape: npt.NDArray[np.float32] | None = None  # (LENGTH,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,33 @@ class Skipped:
 
     id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmasked:
+    """A photo that is used as a whole, for want of a mask.
+
+    Attributes:
+        id: Of the photo.
+        reason: Why no mask of it is trusted.
+        own: Whether it is the shop's own mask that cannot be used.
+    """
+
+    id: str
+    reason: str
+    own: bool = False
+
+
+class Pictures(Protocol):
+    """Pictures by number: a tensor is one, and so is what draws them when they are asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def __getitem__(self, index: Tensor, /) -> Tensor:
+        """(B,) numbers -> (B, C, H, W) uint8."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +106,24 @@ class PhotoTensors:
         groups: (N,) int64, equal for photos of one item.
         digest: Hash of all photos, to notice on resuming that they changed.
         skipped: Photos that could not be used.
+        shapes: (N, S) float32, what shape each item has (``models.training.shapes``), zero where
+            there is no trusted mask; None where nothing was cut out.
+        unmasked: Photos whose mask was looked for and is not trusted.
+        parts: The sources of the items, in the order of their numbers, and how much each counts;
+            empty is one source.
     """
 
-    pixels: Tensor
-    targets: Tensor
-    masks: Tensor
+    pixels: Pictures
+    targets: Pictures
+    masks: Pictures
     backgrounds: Tensor
     trusted: Tensor
     groups: Tensor
     digest: str
     skipped: tuple[Skipped, ...] = ()
+    shapes: Tensor | None = None
+    unmasked: tuple[Unmasked, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def __len__(self) -> int:
         """The number of photos."""
@@ -139,16 +183,23 @@ def prepare(
         return Prepared(digest, pixels, _resize(pixels, target))
     box = frame.box(*image.size)
     inner = _inside(Preprocessing(size=side).apply(image), box)
-    mask = _own_mask(photo.mask, box) if photo.mask else _cached_cut(inner, digest, cache)
-    if mask is None:
-        return Prepared(digest, pixels, _resize(pixels, target))
+    if photo.mask is None:
+        found = find_cut(inner, digest, cache)
+    else:
+        found = read_own_mask(photo.mask, image.size, box)
+        digest += found.sha256
+    if found.mask is None:
+        return Prepared(digest, pixels, _resize(pixels, target), distrust=found.reason)
+    mask = found.mask
     from models.training.masks import paint_out  # noqa: PLC0415 - OpenCV is an extra
 
     painted = frame.apply(Image.fromarray(paint_out(inner, mask)))
     whole = np.zeros((side, side), np.uint8)
     top, left, height, width = box
     whole[top : top + height, left : left + width] = mask * np.uint8(255)
-    return Prepared(digest, pixels, canonical(pixels, whole, target), whole, painted)
+    shape = describe_shape(canonical(pixels, whole, SHAPE_SIDE))
+    item = canonical(pixels, whole, target)
+    return Prepared(digest, pixels, item, whole, painted, shape=shape)
 
 
 def canonical(pixels: Pixels, mask: Pixels, target: int) -> Pixels:
@@ -168,35 +219,6 @@ def canonical(pixels: Pixels, mask: Pixels, target: int) -> Pixels:
 def _inside(square: Pixels, box: tuple[int, int, int, int]) -> Pixels:
     top, left, height, width = box
     return square[top : top + height, left : left + width]
-
-
-def _own_mask(path: Path, box: tuple[int, int, int, int]) -> npt.NDArray[np.bool_] | None:
-    """A given mask at the size of the photo's box; None if it is empty or unreadable."""
-    try:
-        image = decode_image(path.read_bytes()).convert("L")
-    except (OSError, ImageError):
-        return None
-    mask = np.asarray(image.resize((box[3], box[2]), Image.Resampling.BOX)) > 127
-    return mask if mask.any() else None
-
-
-def _cached_cut(inner: Pixels, digest: str, cache: Path | None) -> npt.NDArray[np.bool_] | None:
-    """Cut the item out, or remember how it was cut the last time."""
-    from models.training.masks import METHOD, cut_item  # noqa: PLC0415 - OpenCV is an extra
-
-    if cache is None:
-        return cut_item(inner)
-    file = cache / f"{METHOD}-{max(inner.shape)}" / digest[:2] / f"{digest}.png"
-    if file.is_file():
-        mask = np.asarray(Image.open(file)) > 127
-        return mask if mask.shape == inner.shape[:2] and mask.any() else None
-    found = cut_item(inner)
-    stored = found if found is not None else np.zeros((1, 1), np.bool_)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    Image.fromarray(stored.astype(np.uint8) * np.uint8(255)).save(temporary, format="PNG")
-    temporary.replace(file)  # a run that is killed here leaves no half a mask behind
-    return found
 
 
 def _resize(pixels: Pixels, side: int) -> Pixels:
@@ -219,7 +241,8 @@ def _stack(photos: Sequence[Photo], results: Sequence[Prepared | Skipped]) -> Ph
     side = kept[0].pixels.shape[0]
     nothing = np.zeros((side, side), np.uint8)
     numbers: dict[str, int] = {}
-    groups = [numbers.setdefault(p.group or f"\0{p.id}", len(numbers)) for p, _ in usable]
+    # Without a group a photo stands for itself: two catalogues may name two photos alike.
+    groups = [numbers.setdefault(p.group or f"\0{p.path}", len(numbers)) for p, _ in usable]
     backgrounds = [r.background for r in kept if r.background is not None]
     digest = sha256("".join(sorted(r.sha256 for r in kept)).encode()).hexdigest()
     pixels = _channels_first([r.pixels for r in kept])
@@ -234,7 +257,29 @@ def _stack(photos: Sequence[Photo], results: Sequence[Prepared | Skipped]) -> Ph
         groups=torch.tensor(groups),
         digest=digest,
         skipped=skipped,
+        shapes=_shapes([r.shape for r in kept]),
+        unmasked=tuple(
+            Unmasked(p.id, r.distrust, own=p.mask is not None)
+            for p, r in usable
+            if r.distrust is not None
+        ),
+        parts=_parts([p for p, _ in usable], groups),
     )
+
+
+def _parts(photos: Sequence[Photo], groups: Sequence[int]) -> tuple[Part, ...]:
+    """How many items each source has; an item's photos are all from one."""
+    source_of = dict(zip(groups, (p.source for p in photos), strict=True))
+    counts = Counter(source_of.values())
+    return tuple(Part(counts[source]) for source in range(max(counts) + 1))
+
+
+def _shapes(described: Sequence[npt.NDArray[np.float32] | None]) -> Tensor | None:
+    known = np.array([d is not None for d in described])
+    if not known.any():
+        return None
+    nothing = np.zeros(LENGTH, np.float32)
+    return reduce_shapes(np.stack([nothing if d is None else d for d in described]), known)
 
 
 def _channels_first(arrays: Sequence[Pixels]) -> Tensor:

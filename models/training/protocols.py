@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,15 @@ class Batch:
         targets: (V, B, C, h, w) float in [-1, 1]; what a decoder should draw for each view.
         step_seed: Seeds whatever else the step draws, so that a resumed run repeats itself.
         progress: How much of the training has passed, 0 to 1.
+        shapes: (V, B, S) what shape each view's item has, of unit length; zero where unknown. None
+            where no item was cut out (see ``models.training.shapes``).
     """
 
     views: Tensor
     targets: Tensor
     step_seed: int
     progress: float = 1.0
+    shapes: Tensor | None = None
 
     def generator(self) -> torch.Generator:
         """A generator that gives the same numbers for the same step."""
@@ -44,9 +47,16 @@ class Player(NamedTuple):
 
 
 class GenerativeModel(nn.Module, ABC):
-    """A model of pictures with a vector for each of them."""
+    """A model of pictures with a vector for each of them.
+
+    Attributes:
+        embedding_dim: Length of the vector.
+        heads: Prefixes of what weights may lack and still be the start of a training: parameters
+            that only a loss needs, and what is fitted at the end.
+    """
 
     embedding_dim: int
+    heads: tuple[str, ...] = ()
 
     @abstractmethod
     def players(self) -> tuple[Player, ...]:
@@ -59,6 +69,21 @@ class GenerativeModel(nn.Module, ABC):
     @abstractmethod
     def embed(self, x: Tensor) -> Tensor:
         """(B, C, H, W) in [-1, 1] -> (B, embedding_dim), each row independent of the others."""
+
+    def latent(self, x: Tensor) -> Tensor:
+        """The vector from which a model with a decoder would draw the picture again.
+
+        The embedding, unless that is made of the latent vector: (B, C, H, W) -> (B, D).
+        """
+        return self.embed(x)
+
+    def settle(self, pictures: Iterable[Tensor]) -> None:
+        """Fit what no gradient learns, once, after the last step and with the averaged weights.
+
+        Args:
+            pictures: Batches of training pictures as the encoder will see them in use,
+                (B, C, H, W) in [-1, 1]. A model that has nothing to fit need not ask for them.
+        """
 
 
 @runtime_checkable
@@ -77,6 +102,59 @@ class LatentVariableModel(Protocol):
         """Mean and log-variance of the posterior: two of (B, D)."""
         ...
 
+    def rate(self, x: Tensor) -> Tensor:
+        """How many nats the vector of each picture holds, KL(q(z|x) || p(z)): (B,)."""
+        ...
+
     def decode(self, z: Tensor, *, generator: torch.Generator) -> Tensor:
         """Draw a picture for each latent vector: (B, D) -> (B, C, h, w) in [-1, 1]."""
         ...
+
+
+@runtime_checkable
+class LatentDecoder(Protocol):
+    """A model that shows what a vector of ``latent`` says, without chance."""
+
+    def outline(self, z: Tensor) -> Tensor | None:
+        """The mean picture of each latent vector: (B, D) -> (B, C, h, w) in [-1, 1].
+
+        None if the model was trained without what draws it.
+        """
+        ...
+
+
+@runtime_checkable
+class ExactLikelihoodModel(Protocol):
+    """A model that gives every picture its probability itself, not a bound on it.
+
+    Ask ``scores_exactly`` which models these are: one with a latent vector may have a method of the
+    same name that scores a picture given the vector.
+    """
+
+    def score(self, x: Tensor) -> Tensor:
+        """log p(x) in nats: (B, C, H, W) in [-1, 1] -> (B,)."""
+        ...
+
+
+@runtime_checkable
+class Completer(Protocol):
+    """A model that draws the rest of a picture of which a part is known."""
+
+    def complete(self, x: Tensor, known: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Draw what is not known, given what is: (B, C, H, W) in [-1, 1] -> the same shape.
+
+        Args:
+            x: Pictures; what is not known of them is not looked at.
+            known: (B, 1, H, W) bool, True where a pixel is known. It comes back as it is, but for
+                the rounding to the model's levels.
+            generator: Of the draws; the same as ``sample``'s, where nothing is known.
+
+        Raises:
+            ValueError: The model cannot draw the rest given just this part.
+        """
+        ...
+
+
+def scores_exactly(model: object) -> TypeGuard[ExactLikelihoodModel]:
+    """Whether ``model.score(x)`` is the exact log-probability of pictures."""
+    return isinstance(model, ExactLikelihoodModel) and not isinstance(model, LatentVariableModel)

@@ -81,8 +81,11 @@ class Plan:
             torch.manual_seed(self.recipe.seed)
             model = models.create(self.name, config=to_json(self.config))
         if init is not None:
+            fresh = {k: v for k, v in model.state_dict().items() if k.startswith(model.heads)}
+            given = init.model.state_dict()
+            unused = {k for k in given if k.startswith(model.heads) and k not in fresh}
             try:
-                model.load_state_dict(init.model.state_dict())
+                model.load_state_dict(fresh | {k: given[k] for k in given.keys() - unused})
             except RuntimeError as error:
                 raise WeightsError(
                     f"The {self.name} to be trained cannot start from {init.folder}, a "
@@ -184,11 +187,14 @@ def _finish(plan: Plan, run: Run, out: Path, means: Mapping[str, float]) -> Outc
     run.processes.average_buffers(run.average)
     metrics = describe_run(plan, run, means)
     if run.processes.rank == 0:
+        run.model.load_state_dict(run.average)
+        run.model.eval()
+        run.model.settle(run.pictures())
         save_weights(
             out,
             plan.name,
             run.model,
-            state=halve(run.average),
+            state=halve(run.model.state_dict()),
             config=plan.config,
             preprocessing=plan.preprocessing(),
             recipe=plan.recipe,

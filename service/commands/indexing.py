@@ -9,17 +9,24 @@ from indexer.generations import Generation, activate, list_generations
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Catalogue, Embedder
 from indexer.report import IndexReport, Progress
-from indexer.runtime import load_embedder
+from indexer.runtime import Runtime, load_embedder
 from service.commands.console import Bar, cores, print_json, say, stop_on_signal
 
 BATCH = 32
 
 
 def run_index(
-    catalogue: Path, store: Path, *, weights: str, workers: int | None, prune: bool, as_json: bool
+    catalogue: Path,
+    store: Path,
+    *,
+    weights: str,
+    runtime: Runtime,
+    workers: int | None,
+    prune: bool,
+    as_json: bool,
 ) -> IndexReport:
     """Bring a store up to date with a catalogue, showing how it goes."""
-    embedder = load_embedder(weights)
+    embedder = load_embedder(weights, runtime=runtime)
     report = index_with_bar(open_catalogue(catalogue), store, embedder, workers, prune=prune)
     if as_json:
         print_json(asdict(report) | {"message": report.message})

@@ -29,7 +29,7 @@ def run_nll(
     if not isinstance(model, LatentVariableModel):
         raise NoLikelihoodError(
             f"A {weights.name} has no likelihood, so it cannot be measured in nats. "
-            "Models with a bound: pixelvae."
+            "Models with a bound: info_vae, pixelvae, vae."
         )
     size = weights.preprocessing.size
     pixels = read_array(data, split)

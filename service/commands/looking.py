@@ -16,7 +16,8 @@ from models.training.weights import (
     read_metrics,
     write_atomically,
 )
-from service.commands.console import Bar, print_json
+from service.commands.answers import answer_sheet, save_picture
+from service.commands.console import Bar, print_json, say
 
 
 def run_models(*, as_json: bool) -> None:
@@ -62,18 +63,27 @@ def run_retrieval(
     backgrounds: Path | None,
     seed: int,
     record: bool,
+    picture: Path | None,
+    rows: int,
     as_json: bool,
 ) -> None:
-    """Measure weights on photos with known answers; ``record`` adds it to their metrics.json."""
+    """Measure weights on photos with known answers.
+
+    ``record`` adds the figures to the weights' metrics.json; ``picture`` shows ``rows`` queries.
+    """
     embedders = {name: load_embedder(name) for name in weights}
     bar = Bar(" photos")
     try:
         reports = compare_retrieval(
             embedders, gallery, queries, comparators=comparators, backgrounds=backgrounds,
-            seed=seed, progress=bar.show,
+            seed=seed, answers=picture is not None, progress=bar.show,
         )  # fmt: skip
     finally:
         bar.close()
+    if picture is not None:
+        answers = {r.embedder: r.answers for r in reports if r.answers is not None}
+        save_picture(answer_sheet(answers, rows, seed=seed), picture)
+        say(f"{picture}: {rows} queries and what was found for them.")
     if record:
         for report in reports:
             if report.embedder in embedders:

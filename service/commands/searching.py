@@ -8,7 +8,7 @@ import numpy as np
 
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.protocols import Embedder, Pixels
-from indexer.runtime import load_embedder
+from indexer.runtime import Runtime, load_embedder
 from models.images import ImageError
 from service.commands.console import print_json, say
 from service.commands.pictures import Row, draw_results
@@ -27,12 +27,13 @@ def run_search(
     store: Path,
     *,
     weights: str,
+    runtime: Runtime,
     limit: int,
     picture: Path | None,
     as_json: bool,
 ) -> None:
     """Print the items nearest to photos."""
-    embedder = load_embedder(weights)
+    embedder = load_embedder(weights, runtime=runtime)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
     with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
         answers = []
@@ -63,9 +64,11 @@ def _print_answer(image: Path, answer: list[dict[str, Any]]) -> None:
         print(f"  {line['score']:.4f}  {line['id']}  {line['uri']}")
 
 
-def run_embed(images: Sequence[Path], *, weights: str, out: Path | None, as_json: bool) -> None:
+def run_embed(
+    images: Sequence[Path], *, weights: str, runtime: Runtime, out: Path | None, as_json: bool
+) -> None:
     """Write the vectors of photos as an array, or print them."""
-    embedder = load_embedder(weights)
+    embedder = load_embedder(weights, runtime=runtime)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
     if out is not None:
         with out.open("wb") as file:  # as named: numpy would add an ending of its own

@@ -4,26 +4,34 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import models
 from models.training.checkpoint import WeightsError, find_weights, load_weights
+from models.training.config import SettingError, change, read_text, settings, unknown_setting
 from models.training.export import export_encoder
 from models.training.loop import Step
 from models.training.photos import PhotoTensors
 from models.training.processes import Processes
+from models.training.recipe import switched_off
 from models.training.train import Curves, Outcome, Plan, read_plan, train
 from service.commands.console import Bar, say, stop_on_signal, use_one_thread
 from service.commands.training_data import load_data
 
+RECIPE, VIEWS = "recipe.", "recipe.views."  # how settings that are not the model's own begin
 SHOWN = ("loss", "contrast", "bits_per_dim", "mse", "kl", "active_units")  # in a bar's small room
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line asks for beyond the preset; None leaves the preset's."""
+    """What the command line asks for beyond the preset; None leaves the preset's.
+
+    ``settings`` are ``KEY=VALUE`` for any field of the model's config (``rate.target=20``), of the
+    recipe (``recipe.clip=1``) or of the views (``views.mirror=0``); ``without`` names families of
+    views.
+    """
 
     minutes: float | None = None
     steps: int | None = None
@@ -33,6 +41,8 @@ class Wishes:
     seed: int | None = None
     rate: float | None = None
     swap: bool = True
+    settings: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def make_plan(model: str, preset: str, wishes: Wishes) -> Plan:
@@ -43,22 +53,63 @@ def make_plan(model: str, preset: str, wishes: Wishes) -> Plan:
         ValueError: A wish that the model cannot fulfil.
     """
     config, recipe = models.find_preset(model, preset)
+    known = {**settings(config), **{f"{RECIPE}{n}": kind for n, kind in settings(recipe).items()}}
+    if wishes.rate is not None and "rate.target" not in known:
+        raise ValueError(f"{model} has no latent rate, so --rate says nothing to it.")
+    changes = _read_options(wishes)
+    if wishes.rate is not None and config.rate.mode == "beta":  # which has no target
+        changes["rate.mode"] = "target"
+    for name, value in read_settings(wishes.settings, known).items():
+        if changes.get(name, value) != value:
+            raise SettingError(
+                f"{name} is given twice: {value} by --set, and {changes[name]} by another option."
+            )
+        changes[name] = value
+    for length, other in (("steps", "minutes"), ("minutes", "steps")):
+        if changes.get(f"{RECIPE}{length}") is not None:  # one of the two replaces the other
+            changes.setdefault(f"{RECIPE}{other}", None)
+    of_recipe = {n.removeprefix(RECIPE): v for n, v in changes.items() if n.startswith(RECIPE)}
+    of_config = {n: v for n, v in changes.items() if not n.startswith(RECIPE)}
+    return Plan(model, change(config, of_config), change(recipe, of_recipe))
+
+
+def read_settings(words: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """``KEY=VALUE`` words as values by full name.
+
+    Args:
+        words: As they are given; ``views.`` is short for ``recipe.views.``.
+        known: Every setting there is, with its type.
+
+    Raises:
+        SettingError: No such setting, no value for it, or one that is given twice.
+    """
+    shown = [name.replace(VIEWS, "views.", 1) for name in known]
+    read: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        name = f"{RECIPE}{key}" if key.startswith("views.") else key
+        if not equals:
+            raise SettingError(f"--set {word} sets nothing: expected KEY=VALUE, like layers=3.")
+        if name not in known:
+            raise unknown_setting(key, shown)
+        if name in read:
+            raise SettingError(f"{key} is set twice. Give it once.")
+        read[name] = read_text(known[name], text, key)
+    return read
+
+
+def _read_options(wishes: Wishes) -> dict[str, Any]:
+    """The options that have a name of their own, as settings."""
     if wishes.minutes is not None and wishes.steps is not None:
         raise ValueError("Give --minutes or --steps, not both: they both say how long to train.")
-    if wishes.minutes is not None:
-        recipe = replace(recipe, minutes=wishes.minutes, steps=None)
-    if wishes.steps is not None:
-        recipe = replace(recipe, steps=wishes.steps, minutes=None)
-    named = ("batch_size", "learning_rate", "precision", "seed")
+    off = (*wishes.without, *(() if wishes.swap else ("background", "white")))
+    changes = {f"{VIEWS}{name}": value for name, value in switched_off(off).items()}
+    named = ("minutes", "steps", "batch_size", "learning_rate", "precision", "seed")
     given = {n: getattr(wishes, n) for n in named if getattr(wishes, n) is not None}
-    recipe = replace(recipe, **given)
-    if not wishes.swap:
-        recipe = replace(recipe, views=replace(recipe.views, swap=0.0, canonical=False))
+    changes |= {f"{RECIPE}{name}": value for name, value in given.items()}
     if wishes.rate is not None:
-        if "rate" not in {f.name for f in fields(config)}:
-            raise ValueError(f"{model} has no latent rate, so --rate says nothing to it.")
-        config = replace(config, rate=replace(config.rate, target=wishes.rate))
-    return Plan(model, config, recipe)
+        changes["rate.target"] = wishes.rate
+    return changes
 
 
 def resume_plan(model: str, out: Path) -> Plan:
@@ -85,13 +136,14 @@ def run_training(
     cache: Path,
     device: str,
     init: str | None,
+    masks: Path | None = None,
 ) -> Outcome:
     """Train, showing how it goes; stop politely when interrupted."""
     use_one_thread()
     processes = Processes.join()
     leader = processes.rank == 0
     start = None if init is None else load_weights(find_weights(init))
-    photos = load_data(plan, data, cache=cache, processes=processes)
+    photos = load_data(plan, data, cache=cache, processes=processes, masks=masks)
     curves = _curves(out) if leader else None
     display = Bar(" % ")
     with closing(curves) if curves else nullcontext(), stop_on_signal() as should_stop:
@@ -111,6 +163,8 @@ def run_training(
     if not leader:
         os._exit(0)  # a follower is done; tearing down its threads aborts now and then
     given = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
+    if masks is not None:
+        given += f" --masks {shlex.quote(str(masks))}"
     again = f"niteru train {plan.name} {given} --out {shlex.quote(str(out))} --resume"
     _report(outcome, photos, out, again)
     return outcome

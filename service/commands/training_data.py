@@ -1,40 +1,93 @@
-"""What ``niteru train --data`` may name, as tensors: catalogues of photos, or one array."""
+"""What ``niteru train --data`` may name, as tensors: catalogues of photos, arrays of pictures."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.catalogues import open_catalogue
+from indexer.catalogues import SUFFIXES, open_catalogue
 from indexer.errors import CatalogueError
 from indexer.evaluation.idx import find_idx, read_idx
-from models.training.arrays import Pixels, read_bits, tensors_from_array
+from models.training.arrays import Pixels, photos_from_array, read_bits, tensors_from_array
+from models.training.joined import join, weigh
 from models.training.photos import Photo, PhotoTensors, Prepared, Skipped, load_photos
 from models.training.processes import Processes
 from models.training.train import Plan
-from service.commands.console import Bar, cores
+from service.commands.console import Bar, cores, say
+
+WEIGHT = re.compile(r"(?P<path>.+)@(?P<weight>\d+(?:\.\d+)?)")
+NAMED = 5  # masks of the shop's own that are named if they cannot be used
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One ``--data``: where it is and as how many items it counts (None: as many as it has)."""
+
+    path: Path
+    weight: float | None = None
+
+
+def parse_source(text: Path) -> Source:
+    """``PATH`` or ``PATH@WEIGHT``; what exists under the whole text is a path.
+
+    Raises:
+        CatalogueError: A weight of zero.
+    """
+    found = WEIGHT.fullmatch(str(text))
+    if found is None or text.exists() or is_array(text):
+        return Source(text)
+    weight = float(found["weight"])
+    if weight <= 0:
+        raise CatalogueError(f"{text}: a weight is a positive number; leave out what has none.")
+    return Source(Path(found["path"]), weight)
 
 
 def load_data(
-    plan: Plan, data: Sequence[Path], *, cache: Path, processes: Processes
+    plan: Plan,
+    data: Sequence[Path],
+    *,
+    cache: Path,
+    processes: Processes,
+    masks: Path | None = None,
 ) -> PhotoTensors:
-    """Read everything a training sees, with a progress bar in the leading process.
+    """Read everything a training sees; the leading process shows how far it is and what it found.
 
     Args:
         plan: Says which sizes are needed and whether items are cut out.
-        data: Catalogues; or one prefix of idx files (``mnist/train``) or one ``.npz`` of packed
-            bits, of which the split ``train`` is taken.
+        data: Catalogues, prefixes of idx files (``mnist/train``) and ``.npz`` files of packed bits,
+            of which the split ``train`` is taken; each with ``@WEIGHT`` if it counts for more or
+            less than the items it has.
         cache: Remembers item masks.
         processes: Share the cores between them.
+        masks: Folder with the shop's own masks.
     """
-    arrays = [path for path in data if is_array(path)]
-    if arrays:
-        if len(data) > 1:
-            raise CatalogueError(
-                f"{arrays[0]} is one array and cannot be joined with other --data."
-            )
-        pixels = read_array(arrays[0], "train")
-        config = plan.config
+    sources = [parse_source(path) for path in data]
+    arrays = [source for source in sources if is_array(source.path)]
+    catalogues = [source for source in sources if not is_array(source.path)]
+    cut, config = plan.recipe.views.need_masks, plan.config
+    if masks is not None and not (cut and catalogues):
+        why = "--data names no photos" if cut else "no item is cut out in this training"
+        raise CatalogueError(f"--masks {masks} says nothing here: {why}. Leave it out.")
+    if not catalogues and len(arrays) == 1 and config.channels == 1:
+        # A likelihood is one of the pictures as they are, so these are never scaled.
+        pixels = read_array(arrays[0].path, "train")
         return tensors_from_array(pixels, size=config.size, target=config.target_size)
-    return _load_photos(plan, read_photos(data), cache=cache, processes=processes)
+    loaded = []
+    if catalogues:
+        photos = read_photos([source.path for source in catalogues], masks=masks)
+        loaded.append(_load_photos(plan, photos, cache=cache, processes=processes))
+    loaded += [
+        photos_from_array(
+            read_array(source.path, "train"), name=str(source.path), side=plan.load_side,
+            target=config.target_size, channels=config.channels, cut=cut,
+        )
+        for source in arrays
+    ]  # fmt: skip
+    joined = weigh(join(loaded), [source.weight for source in [*catalogues, *arrays]])
+    if cut and processes.rank == 0:
+        say(describe_masks(joined))
+    return joined
 
 
 def is_array(path: Path) -> bool:
@@ -48,23 +101,93 @@ def read_array(path: Path, split: str) -> Pixels:
     return read_bits(path, split) if idx is None else read_idx(idx[0], ndim=3)
 
 
-def read_photos(catalogues: Sequence[Path]) -> list[Photo]:
-    """The photos of catalogues: a manifest's ``item`` and ``mask`` columns are made use of."""
+def read_photos(catalogues: Sequence[Path], *, masks: Path | None = None) -> list[Photo]:
+    """The photos of catalogues: a manifest's ``item`` and ``mask`` columns are made use of.
+
+    Args:
+        catalogues: Folders or manifests.
+        masks: Folder with masks of the shop's own, named like the photos: see ``give_masks``.
+
+    Raises:
+        CatalogueError: There is no photo, or ``masks`` does not fit.
+    """
     photos: list[Photo] = []
-    for path in catalogues:
+    for source, path in enumerate(catalogues):
+        root = path if path.is_dir() else path.parent
+        own: list[Photo] = []
         for entry in open_catalogue(path):
             item, mask = entry.attributes.get("item"), entry.attributes.get("mask")
-            photos.append(
+            own.append(
                 Photo(
                     id=entry.id,
                     path=Path(entry.uri),
-                    group=None if item is None else f"{path}:{item}",
+                    group=f"{path}\0{entry.id}" if item is None else f"{path}:{item}",
                     mask=None if mask is None else path.parent / str(mask),
+                    source=source,
                 )
             )
+        photos += own if masks is None else give_masks(own, root, masks)
     if not photos:
         raise CatalogueError(f"No photo was found in {', '.join(map(str, catalogues))}.")
+    if masks is not None:
+        _check_masks(photos, masks)
     return photos
+
+
+def give_masks(photos: Sequence[Photo], root: Path, masks: Path) -> list[Photo]:
+    """The photos, ``root/a/b.jpg`` with the mask ``masks/a/b.png`` (or .jpg ...) if there is one.
+
+    A mask that the photo has from its manifest stays.
+    """
+    given = []
+    for photo in photos:
+        mask = photo.mask
+        if mask is None and photo.path.is_relative_to(root):
+            wanted = masks / photo.path.relative_to(root)
+            names = (wanted.with_suffix(suffix) for suffix in sorted(SUFFIXES, reverse=True))
+            mask = next((name for name in names if name.is_file()), None)
+        given.append(replace(photo, mask=mask))
+    return given
+
+
+def _check_masks(photos: Sequence[Photo], masks: Path) -> None:
+    """Masks must be found, be no photos of the catalogue, and belong to one photo each."""
+    folder = masks.resolve()
+    inside = [photo.path for photo in photos if photo.path.resolve().is_relative_to(folder)]
+    if inside:
+        raise CatalogueError(
+            f"{inside[0]} lies in --masks {masks} and in --data, so that masks would be trained on "
+            "as photos. Keep the masks in a folder of their own."
+        )
+    used = Counter(p.mask for p in photos if p.mask is not None and p.mask.is_relative_to(masks))
+    if not used:
+        photo = photos[0].path
+        raise CatalogueError(
+            f"--masks {masks} has no mask for any of {len(photos):,} photos. The mask of {photo} "
+            f"would have its name, within that folder, and end in {', '.join(sorted(SUFFIXES))}."
+        )
+    mask, times = used.most_common(1)[0]
+    if times > 1:
+        raise CatalogueError(
+            f"{mask} would be the mask of {times} photos. Give each --data other names, or name "
+            "the masks in the column 'mask' of a manifest."
+        )
+
+
+def describe_masks(photos: PhotoTensors) -> str:
+    """How many photos have a trusted mask, and why the others have none."""
+    trusted, total = int(photos.trusted.sum()), len(photos)
+    lines = [f"{trusted:,} of {total:,} photos have a mask that is trusted."]
+    reasons = Counter(photo.reason for photo in photos.unmasked if not photo.own)
+    if reasons:
+        counted = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common())
+        lines.append(f"Used whole, for want of one: {counted}.")
+    own = [photo for photo in photos.unmasked if photo.own]
+    if own:
+        lines.append(f"{len(own):,} masks of your own cannot be used; these photos are used whole:")
+        lines += [f"  {photo.id}: {photo.reason}" for photo in own[:NAMED]]
+        lines += [f"  ... and {len(own) - NAMED:,} more"] if len(own) > NAMED else []
+    return "\n".join(lines)
 
 
 def _load_photos(
@@ -84,7 +207,7 @@ def _load_photos(
         side=plan.load_side,
         target=plan.config.target_size,
         channels=plan.config.channels,
-        cut=plan.recipe.views.swap > 0 or plan.recipe.views.canonical,
+        cut=plan.recipe.views.need_masks,
         cache=cache,
         workers=max(1, cores() // processes.world),
         progress=show,

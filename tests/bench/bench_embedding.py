@@ -2,16 +2,18 @@
 
     python tests/bench/bench_embedding.py [--weights NAME] [--rounds 9] [--json FILE]
 
-Three ways: the model as it is written, called by torch (eager); the torch embedder (channels last,
-inference mode); the exported encoder on ONNX Runtime (onnx). They are measured in turns, in bursts
-of a few calls, each burst after a call that is not counted; the ratios are medians over the rounds,
-so other work on the machine disturbs them little.
+The ways: the model as it is written, called by torch (eager); the torch embedder (channels last,
+inference mode); the exported encoder on ONNX Runtime (onnx), and on OpenVINO where that extra is
+installed (openvino). They are measured in turns, in bursts of a few calls, each burst after a call
+that is not counted; the ratios are medians over the rounds, so other work on the machine disturbs
+them little.
 
-The cosine is of the exported encoder's vectors and torch's: the least over all photos.
+The cosines are of an exported encoder's vectors and torch's: the least over all photos.
 """
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from statistics import median
 
 import numpy as np
@@ -19,12 +21,13 @@ import torch
 from measuring import Target, paired, parser, report, workplace
 
 from indexer.protocols import Catalogue, Embedder, Pixels, Vectors
-from indexer.runtime import load_embedder
+from indexer.runtime import Runtime, load_embedder
 from models.training.checkpoint import find_weights, load_weights
 
 BATCHES = (1, 8, 64)
 BURST_SECONDS = 0.1
 LEAST_RATIO = 4.0
+EXPORTED: list[Runtime] = ["onnx", "openvino"] if find_spec("openvino") else ["onnx"]
 
 Way = Callable[[Pixels], Vectors]
 
@@ -82,13 +85,13 @@ def main() -> None:
     options.set_defaults(items=200, rounds=9)
     chosen = options.parse_args()
     reference = load_embedder(chosen.weights, runtime="torch")  # sets one thread for torch
-    exported = load_embedder(chosen.weights, runtime="onnx")
+    exported = {name: load_embedder(chosen.weights, runtime=name) for name in EXPORTED}
     with workplace(chosen.data, chosen.items) as (catalogue, _):
         pixels = read(catalogue, reference)
     ways: dict[str, Way] = {
         "eager": eager(chosen.weights),
         "torch": reference.embed,
-        "onnx": exported.embed,
+        **{name: embedder.embed for name, embedder in exported.items()},
     }
     figures: dict[str, float] = {}
     ratios: dict[str, float] = {}
@@ -97,15 +100,25 @@ def main() -> None:
         taken = measure(ways, batch, chosen.rounds)
         for name, times in taken.items():
             figures[f"batch {size}: {name}, ms"] = median(times)
-            if name != "onnx":
-                ratios[f"batch {size}: onnx / {name}"] = paired(times, taken["onnx"])
+            for fast in exported:
+                if name not in exported:
+                    ratios[f"batch {size}: {fast} / {name}"] = paired(times, taken[fast])
         print(f"batch {size} measured", flush=True)
-    cosine = least_cosine(exported.embed(pixels), reference.embed(pixels))
+    expected = reference.embed(pixels)
+    cosines = {name: least_cosine(way.embed(pixels), expected) for name, way in exported.items()}
     report(
         figures | ratios,
         [
             Target("batch 1: onnx / eager", ratios["batch 1: onnx / eager"], LEAST_RATIO),
-            Target("1 - least cosine to torch, in millionths", 1e6 * (1 - cosine), 100, most=True),
+            *(
+                Target(
+                    f"{name}: 1 - least cosine to torch, in millionths",
+                    1e6 * (1 - cosine),
+                    100,
+                    most=True,
+                )
+                for name, cosine in cosines.items()
+            ),
         ],
         unit="x as fast",
         about={"photos": len(pixels), "weights": chosen.weights, "threads": 1},

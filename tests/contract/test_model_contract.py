@@ -10,7 +10,7 @@ import models
 from models.images import Preprocessing
 from models.training.checkpoint import load_weights, save_weights
 from models.training.config import from_json, to_json
-from models.training.protocols import Batch
+from models.training.protocols import Batch, LatentDecoder, LatentVariableModel
 
 NAMES = models.available()
 
@@ -70,6 +70,36 @@ def test_an_embedding_does_not_depend_on_its_batch(model):
     alone = torch.cat([model.embed(row) for row in x.split(1)])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
     assert torch.equal(model.embed(x), together)
+
+
+def test_what_draws_from_a_vector_draws_each_by_itself(model):
+    if not isinstance(model, LatentDecoder):
+        pytest.skip("draws from no vector")
+    model.eval()
+    config = model.config
+    z = model.latent(batch_for(config).views[0])
+    drawn = model.outline(z)
+    assert drawn.shape == (8, config.channels, config.target_size, config.target_size)
+    assert drawn.abs().max() <= 1
+    alone = torch.cat([model.outline(row) for row in z.split(1)])
+    torch.testing.assert_close(drawn, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_the_rate_is_the_divergence_that_draws_show(model):
+    """Against the mean of log q(z|x) / p(z) over draws: no formula of ours."""
+    if not isinstance(model, LatentVariableModel):
+        pytest.skip("has no rate")
+    model.eval()
+    x = batch_for(model.config).views[0]
+    mean, log_var = model.encode(x)
+    posterior = torch.distributions.Normal(mean, (0.5 * log_var).exp())
+    prior = torch.distributions.Normal(0.0, 1.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        z = posterior.sample((20_000,))  # (N, B, D)
+    told = (posterior.log_prob(z) - prior.log_prob(z)).sum(2)  # (N, B)
+    error = told.std(0) / 20_000**0.5
+    assert ((model.rate(x) - told.mean(0)).abs() < 5 * error + 1e-3).all()
 
 
 def test_using_a_model_does_not_change_it(model):

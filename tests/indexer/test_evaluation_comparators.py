@@ -10,8 +10,8 @@ from indexer.evaluation.comparators import (
     centred,
     fit_pca,
 )
-from indexer.evaluation.gradients import hog, hog_length
 from models.images import Preprocessing
+from models.images.gradients import hog, hog_length
 
 COLOUR = Preprocessing(size=24, channels=3, fit="edge")
 GREY = Preprocessing(size=16, channels=1, fit="edge")

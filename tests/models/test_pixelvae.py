@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from models.nn.metric import MetricSettings
 from models.nn.rate import Rate
 from models.pixelvae import Config, Model, presets
 from models.training.protocols import Batch, LatentVariableModel
+from models.training.shapes import NUMBERS
 
 BINARY = Config(
     channels=1, size=8, target_size=3, likelihood="bernoulli", latent=3, widths=(4, 8),
@@ -95,9 +97,6 @@ def test_a_window_estimates_the_whole_picture():
     whole = build(replace(COLOUR, layers=0)).train()
     windowed = build(replace(COLOUR, layers=0, crop=4)).train()
     windowed.load_state_dict(whole.state_dict())
-    torch.nn.init.zeros_(whole.pixelcnn.first_v.weight)  # no context: rims do not matter
-    torch.nn.init.zeros_(whole.pixelcnn.first_h.weight)
-    windowed.load_state_dict(whole.state_dict())
     batch = colour_batch()
     seen = [replace(batch, step_seed=s) for s in range(300)]
     with torch.no_grad():
@@ -130,3 +129,67 @@ def test_the_vector_alone_draws_an_outline():
 def test_an_encoder_needs_a_depth_for_every_width():
     with pytest.raises(ValueError, match="2 widths"):
         Model(replace(COLOUR, depths=(1,)))
+
+
+def shaped_batch(items=6):
+    batch = colour_batch(items)
+    shapes = torch.zeros(2, items, NUMBERS, dtype=torch.float64)
+    shapes[:, torch.arange(items), torch.arange(items) % 3] = 1.0
+    return replace(batch, shapes=shapes)
+
+
+SHAPED = replace(COLOUR, shape=1.0, neighbours=0.3, metric=MetricSettings(fit=True))
+
+
+def test_the_shape_is_told_from_the_vector():
+    model = build(SHAPED).train()
+    loss = model.loss(shaped_batch())
+    loss["shape"].backward()
+    assert 0 < loss["shape"].item() < 2
+    assert model.posterior.weight.grad.abs().sum() > 0
+
+
+def test_without_known_shapes_there_is_no_shape_term():
+    model = build(SHAPED).train()
+    unknown = replace(shaped_batch(), shapes=torch.zeros(2, 6, NUMBERS, dtype=torch.float64))
+    for batch in (colour_batch(), unknown):
+        parts = model.loss(batch)
+        assert "shape" not in parts
+        assert torch.isfinite(parts["loss"])
+
+
+def test_the_whole_vocabulary_of_the_loss_adds_up():
+    model = build(replace(SHAPED, shape=0.7, contrast=0.4, auxiliary=0.5)).eval()
+    parts = model.loss(shaped_batch())
+    c, dims = model.config, 3 * 8 * 8
+    generative = parts["nll"] + 0.5 * parts["nll_auxiliary"] + parts["rate_weight"] * parts["kl"]
+    expected = generative / dims + 0.4 * parts["contrast"] + 0.7 * parts["shape"]
+    assert c.rate.mode == "target"
+    assert parts["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_settling_changes_the_embedding_and_not_the_posterior():
+    model = build(SHAPED)
+    views = colour_batch(items=40).views[0]
+    with torch.no_grad():
+        mean, before = model.encode(views)[0], model.embed(views)
+        model.settle([views[:20], views[20:]])
+        torch.testing.assert_close(model.encode(views)[0], mean)
+        after = model.embed(views)
+    torch.testing.assert_close(before, mean)
+    assert not torch.allclose(before, after)
+    assert after.mean(0).abs().max() < 1e-6
+
+
+def test_a_share_of_the_items_is_decoded():
+    """The estimate from half the items is, over many steps, the one from all of them."""
+    config = replace(COLOUR, layers=0)
+    whole, half = build(config).eval(), build(replace(config, decoded=0.5)).eval()
+    half.load_state_dict(whole.state_dict())
+    batch = colour_batch()
+    with torch.no_grad():
+        every, some = (
+            torch.stack([m.loss(replace(batch, step_seed=s))["nll"] for s in range(200)]).mean()
+            for m in (whole, half)
+        )
+    assert some.item() == pytest.approx(every.item(), rel=0.01)

@@ -78,6 +78,23 @@ def test_training_survives_an_export_that_cannot_be_made(photos, tmp_path, monke
     assert len(vector(tmp_path / "w", photos / "3.png", capsys)) == 8
 
 
+def test_a_runtime_that_is_named_is_taken_or_refused(
+    weights, photos, tmp_path, caplog, capsys, monkeypatch
+):
+    shutil.copytree(weights, tmp_path / "w")
+    (tmp_path / "w" / "encoder.onnx").unlink()
+    words = ["embed", str(photos / "5.png"), "--weights", str(tmp_path / "w")]
+    for runtime, code, said in [("torch", 0, ""), ("onnx", 1, "has no encoder.onnx"),
+                                ("tpu", 2, "onnx")]:  # fmt: skip
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--runtime", runtime])
+        assert (end.value.code or 0) == code
+        assert said in capsys.readouterr().err
+    monkeypatch.setenv("NITERU_RUNTIME", "torch")
+    assert len(vector(tmp_path / "w", photos / "5.png", capsys)) == 8
+    assert "Embedding with torch" not in caplog.text  # it was asked for
+
+
 def test_searching_and_embedding_need_no_torch(weights, photos, tmp_path):
     store = ("--store", str(tmp_path / "s"), "--weights", str(weights))
     code = (

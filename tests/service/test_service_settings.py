@@ -36,6 +36,7 @@ def test_the_environment_sets_and_an_argument_wins(monkeypatch):
         ({"max_upload_bytes": 0}, "max_upload_bytes"),
         ({"request_timeout": 0}, "request_timeout"),
         ({"threads": -1}, "threads"),
+        ({"runtime": "tpu"}, "runtime"),
         ({"default_limit": 20, "max_limit": 10}, "default_limit is 20, more than max_limit"),
     ],
 )

@@ -7,8 +7,10 @@ HOGDescriptor any more.
 """
 
 import numpy as np
+import numpy.typing as npt
 
-from indexer.protocols import Pixels, Vectors
+Pixels = npt.NDArray[np.uint8]
+Vectors = npt.NDArray[np.float32]
 
 ORIENTATIONS = 9
 CELL = 8

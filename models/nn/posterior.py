@@ -1,0 +1,136 @@
+"""What an encoder says of a latent vector: a distribution, and the prior it is measured from.
+
+Each family is told by two numbers per dimension, the location and the log-variance of a normal
+variable, and holds its prior as the case 0 and 0. It draws by explicit noise (Kingma and Welling,
+2014), weighs its draws in nats, and has its divergence from its prior in closed form.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from models.nn.rate import gaussian_kl, gaussian_log_prob
+
+
+@dataclass(frozen=True, slots=True)
+class NormalPosterior:
+    """Independent normal distributions; the prior is N(0, 1) in each dimension."""
+
+    def read(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """An encoder's numbers (B, 2 D) -> location and log-variance, two of (B, D)."""
+        location, log_var = params.chunk(2, 1)
+        # Bounded: a posterior a thousand times narrower than the prior is a runaway.
+        return location, log_var.clamp(-7, 3)
+
+    def mean(self, location: Tensor, log_var: Tensor) -> Tensor:  # noqa: ARG002 - as every family's
+        """The posterior mean: two of (B, D) -> (B, D)."""
+        return location
+
+    def weigh(
+        self, location: Tensor, log_var: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A draw z (B, D), with its gradient, and log p(z) - log q(z) in nats (B,)."""
+        noise = torch.randn(location.shape, generator=generator).to(location)
+        z = location + (0.5 * log_var).exp() * noise
+        zeros = torch.zeros_like(z)
+        return z, gaussian_log_prob(z, zeros, zeros) - gaussian_log_prob(z, location, log_var)
+
+    def draw(self, location: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:
+        """A draw with the gradient of both: two of (B, D) -> (B, D)."""
+        return self.weigh(location, log_var, generator)[0]
+
+    def kl(self, location: Tensor, log_var: Tensor) -> Tensor:
+        """KL(q || p) in nats: two of (B, D) -> (B,)."""
+        return gaussian_kl(location, log_var)
+
+    def prior_draw(self, n: int, dims: int, generator: torch.Generator) -> Tensor:
+        """``n`` draws from the prior: (n, D)."""
+        return torch.randn(n, dims, generator=generator)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbitNormalPosterior:
+    """2 Phi(y) - 1 of a normal variable y: on (-1, 1), with U(-1, 1) as the prior.
+
+    Phi turns N(0, 1) into the uniform distribution, and as it can be undone it leaves divergences
+    and ratios of densities as they were: both are those of y, in closed form. (A uniform posterior
+    on an interval is simpler, but its support is not the prior's, so no number of importance
+    samples reaches the likelihood; and near the prior its divergence grows linearly and not with
+    the square, so that a vector which has once collapsed hardly comes back.)
+    """
+
+    def read(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        """An encoder's numbers (B, 2 D) -> location and log-variance of y, two of (B, D)."""
+        return NormalPosterior().read(params)
+
+    def mean(self, location: Tensor, log_var: Tensor) -> Tensor:
+        """The posterior mean, 2 Phi(m / sqrt(1 + s^2)) - 1: two of (B, D) -> (B, D)."""
+        return _squash(location * (1 + log_var.exp()).rsqrt())
+
+    def weigh(
+        self, location: Tensor, log_var: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A draw z (B, D), with its gradient, and log p(z) - log q(z) in nats (B,)."""
+        y, ratio = NormalPosterior().weigh(location, log_var, generator)
+        return _squash(y), ratio
+
+    def draw(self, location: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:
+        """A draw with the gradient of both: two of (B, D) -> (B, D)."""
+        return self.weigh(location, log_var, generator)[0]
+
+    def kl(self, location: Tensor, log_var: Tensor) -> Tensor:
+        """KL(q || p) in nats: two of (B, D) -> (B,)."""
+        return gaussian_kl(location, log_var)
+
+    def prior_draw(self, n: int, dims: int, generator: torch.Generator) -> Tensor:
+        """``n`` draws from the prior: (n, D)."""
+        return 2 * torch.rand(n, dims, generator=generator) - 1
+
+
+Posterior = NormalPosterior | ProbitNormalPosterior
+
+
+def posterior_for(prior: Literal["normal", "uniform"]) -> Posterior:
+    """The family whose prior has that name."""
+    return ProbitNormalPosterior() if prior == "uniform" else NormalPosterior()
+
+
+def importance_weighted(
+    posterior: Posterior,
+    score: Callable[[Tensor], Tensor],
+    location: Tensor,
+    log_var: Tensor,
+    k: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """log 1/k sum p(x|z) p(z) / q(z|x) over k draws (Burda et al., 2016) in nats: (B,).
+
+    In expectation it rises with ``k``, from the evidence lower bound at 1 towards log p(x).
+
+    Args:
+        posterior: The family.
+        score: log p(x | z) of vectors (B, D): (B,) nats.
+        location: The posteriors' locations (B, D).
+        log_var: Their log-variances (B, D).
+        k: Draws, at least 1.
+        generator: Of the draws.
+
+    Raises:
+        ValueError: ``k`` is less than 1.
+    """
+    if k < 1:
+        raise ValueError(f"An importance-weighted bound takes at least 1 sample; found k = {k}.")
+    weights = []
+    for _ in range(k):
+        z, ratio = posterior.weigh(location, log_var, generator)
+        weights.append(score(z) + ratio)
+    return torch.logsumexp(torch.stack(weights), 0) - math.log(k)
+
+
+def _squash(y: Tensor) -> Tensor:
+    """2 Phi(y) - 1, from the line to (-1, 1)."""
+    return torch.erf(y / math.sqrt(2))

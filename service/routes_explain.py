@@ -1,0 +1,128 @@
+"""``POST /v1/explain``: what the vector of a photo kept, as a picture or as data."""
+
+import base64
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from indexer.protocols import Pixels
+from service.explanation import Explanation, Neighbour, draw_explanation, to_picture, to_png
+from service.routes_search import BINARY, IMAGE_BODIES, hits
+from service.schemas import ExplainOptions, ExplainResponse, SearchOptions
+from service.searcher import Answer, Match, Stopwatch
+from service.state import Shared, State
+from service.uploads import read_photo
+
+router = APIRouter(tags=["search"])
+
+JSON, PNG = "application/json", "image/png"
+EXPLAIN_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/ExplainForm"}},
+            **IMAGE_BODIES,
+        },
+    }
+}
+
+
+@router.post(
+    "/explain",
+    summary="Show what the embedding kept of a photo",
+    openapi_extra=EXPLAIN_BODY,
+    response_model=ExplainResponse,
+    responses={
+        200: {
+            "description": "The photo, what its vector says, and the nearest items: one picture, "
+            "or their data for `Accept: application/json`.",
+            "content": {PNG: BINARY},
+        }
+    },
+)
+async def explain(
+    request: Request, state: Shared, options: Annotated[ExplainOptions, Query()]
+) -> Response:
+    """Draw again what the vector of a photo says, and show the items nearest to it.
+
+    What all drawings share, the vector says; where they differ, it leaves that open. Send the photo
+    as for a search; the answer is a picture unless the header `Accept` prefers JSON.
+    """
+    with state.admission, state.explainer.admission:
+        query = await read_photo(request, options)
+        pixels = await state.run(lambda: state.searcher.decode(query.data))
+        answer = await nearest(state, query.data, query.options.nearest)
+        explanation = await state.explainer.explain(
+            pixels, draws=query.options.draws, seed=query.options.seed
+        )
+        if prefers_json(request.headers.get("accept", "")):
+            told = await state.run(lambda: explain_response(request, explanation, answer))
+            return Response(told.model_dump_json(), media_type=JSON)
+        matches = answer.matches if answer else ()
+        return Response(await state.run(lambda: sheet(explanation, matches)), media_type=PNG)
+
+
+async def nearest(state: State, data: bytes, count: int) -> Answer | None:
+    """The items nearest to a photo, no more than a search may ask for; None for none."""
+    limit = min(count, state.settings.max_limit)
+    if limit == 0:
+        return None
+    return await state.search_image(data, SearchOptions(limit=limit), Stopwatch())
+
+
+def sheet(explanation: Explanation, matches: Sequence[Match]) -> bytes:
+    """One picture of it all, as a PNG."""
+    neighbours = [Neighbour(match.item.id, match.score, match.item.uri) for match in matches]
+    return to_png(draw_explanation(explanation, neighbours))
+
+
+def explain_response(
+    request: Request, explanation: Explanation, answer: Answer | None
+) -> ExplainResponse:
+    """An explanation as data."""
+    outline = explanation.outline
+    return ExplainResponse(
+        rate=explanation.rate,
+        photo=encode(explanation.photo),
+        outline=None if outline is None else encode(outline),
+        draws=[encode(draw) for draw in explanation.draws],
+        items=hits(request, answer) if answer else [],
+        generation=answer.generation if answer else None,
+        fingerprint=explanation.fingerprint,
+        seed=explanation.seed,
+    )
+
+
+def encode(pixels: Pixels) -> str:
+    """(h, w, C) uint8 -> a PNG in Base64."""
+    return base64.b64encode(to_png(to_picture(pixels))).decode()
+
+
+def prefers_json(accept: str) -> bool:
+    """Whether a header likes JSON better than a picture (RFC 9110, 12.5.1)."""
+    return quality(accept, JSON) > quality(accept, PNG)
+
+
+def quality(accept: str, media_type: str) -> float:
+    """How much a header ``Accept`` likes a media type, 0 to 1: its most exact range counts."""
+    ranges = ["*/*", f"{media_type.partition('/')[0]}/*", media_type]
+    best, liked = -1, 0.0
+    for entry in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        if name in ranges and ranges.index(name) > best:
+            best, liked = ranges.index(name), weight(parameters)
+    return liked
+
+
+def weight(parameters: Sequence[str]) -> float:
+    """The ``q`` of a range: 1 unless it says less, 0 if it cannot be read."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
