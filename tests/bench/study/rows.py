@@ -11,7 +11,7 @@ MINUTES = 5.0  # where time is held equal
 SMALL = ("widths=16,32,64,128",)  # of every row: half as wide, so that all fit into an afternoon
 DATA, OUT = "$NITERU_DATA", "runs/study"  # as a reader would type them
 
-TEXTURE_STEPS = 1000  # of 100 digits: 8 passes over 12,000
+TEXTURE_STEPS = 800  # of 100 digits: 6.7 passes over 12,000; 20 minutes of an idle core for all
 DIGITS = (  # of every row on texture, whatever its model's presets say
     "channels=1", "size=28", "target_size=28", "latent=16", "widths=16,32,64", "depths=1,1,1",
     "decoder_width=16", "recipe.batch_size=100", "recipe.learning_rate=2e-3",
