@@ -284,7 +284,9 @@ def retrieval(
 def nll(
     weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
     *,
-    data: Annotated[Path, typer.Option(help="A prefix of idx files, or an .npz of packed bits.")],
+    data: Annotated[
+        Path, typer.Option(help="A prefix of idx files, an .npz of packed bits, or photos.")
+    ],
     split: Annotated[str, typer.Option(help="Of an .npz: train, valid or test.")] = "test",
     samples: Annotated[int, typer.Option(min=1, help="Importance samples of a picture.")] = 50,
     limit: Annotated[

@@ -264,7 +264,7 @@ def test_a_table_worked_by_hand():
     lines = render_table(table, measured).splitlines()
     assert lines[0].startswith("| row | what | steps | minutes | s a step | nats | R@1 |")
     assert lines[2] == (
-        "| [`whole`](embedding/whole.json) | + the item's shape: the whole preset | 3,600 | 75.0 "
+        "| [`whole`](embedding/whole.json) | + the item's shape: all of it | 3,600 | 75.0 "
         "| 1.25 | 60.0 |" + " .900 ±.025 |" * 5
     )
     assert "| 1.25 |  | 1.000 ±.000 |" in lines[3]

@@ -30,7 +30,7 @@ class MetricSettings:
 
     fit: bool = False
     shrink: float = 0.3
-    emphasis: float = 1.0
+    emphasis: float = 0.5
 
 
 class Metric(nn.Module):

@@ -90,10 +90,12 @@ def test_pooling_rounds_up_only_where_there_is_something_to_round(folder):
         for info in model.graph.value_info
         if len(info.type.tensor_type.shape.dim) == 4
     }
+    pools = [node for node in model.graph.node if node.op_type == "AveragePool"]
+    if not pools:
+        pytest.skip("has no pooling")
     found = {
         sides[node.input[0]] % 2: attribute.i
-        for node in model.graph.node
-        if node.op_type == "AveragePool"
+        for node in pools
         for attribute in node.attribute
         if attribute.name == "ceil_mode"
     }

@@ -30,8 +30,8 @@ def plan(request):
 @pytest.fixture(scope="module")
 def tensors(photos, plan):
     return load_photos(
-        photos, side=plan.load_side, target=plan.config.target_size, channels=3, cut=True,
-        cache=None,
+        photos, side=plan.load_side, target=plan.config.target_size,
+        channels=plan.config.channels, cut=True, cache=None,
     )  # fmt: skip
 
 
@@ -92,8 +92,8 @@ def test_other_photos_are_refused_on_resume(plan, tensors, tmp_path):
 
 def test_one_photo_is_too_few(photos, plan, tmp_path):
     one = load_photos(
-        photos[:1], side=plan.load_side, target=plan.config.target_size, channels=3, cut=False,
-        cache=None,
+        photos[:1], side=plan.load_side, target=plan.config.target_size,
+        channels=plan.config.channels, cut=False, cache=None,
     )  # fmt: skip
     with pytest.raises(ValueError, match="only 1 usable photo"):
         train(plan, one, tmp_path)
@@ -104,7 +104,9 @@ def test_weights_of_another_shape_are_no_beginning(plan, tensors, tmp_path):
     train(short, tensors, tmp_path / "first")
     first = load_weights(tmp_path / "first")
     train(short, tensors, tmp_path / "second", init=first)
-    wider = replace(short, config=replace(plan.config, latent=plan.config.latent * 2))
+    name = next(n for n in ("latent", "width", "hidden") if hasattr(plan.config, n))
+    changed = replace(plan.config, **{name: getattr(plan.config, name) * 2})
+    wider = replace(short, config=changed)
     with pytest.raises(WeightsError, match="leave --init out"):
         train(wider, tensors, tmp_path / "third", init=first)
 
@@ -198,5 +200,7 @@ def test_the_fingerprint_follows_what_changes_a_vector(plan, tensors, tmp_path):
     damage_config(tmp_path, recipe=json.loads((tmp_path / "config.json").read_text())["recipe"])
     assert fingerprint_weights(tmp_path) == before
     size = plan.config.size
-    damage_config(tmp_path, preprocessing={"size": size, "channels": 3, "fit": "stretch"})
+    damage_config(
+        tmp_path, preprocessing={"size": size, "channels": plan.config.channels, "fit": "stretch"}
+    )
     assert fingerprint_weights(tmp_path) != before

@@ -142,6 +142,7 @@ def _each(option: str, values: tuple[str, ...] | list[str]) -> list[str]:
 
 
 BARE = ("shape=0", "neighbours=0", "metric.fit=false")  # nothing of the item's shape
+SHAPE = ("neighbours=0.3", "metric.emphasis=1")  # as the study's rows were trained
 ALONE = ("views.count=1", "contrast=0", *BARE)  # nothing but the generative loss
 
 
@@ -171,7 +172,7 @@ def _views() -> Iterator[Row]:
     yield replace(one, name="swap", about="+ swapped backgrounds", without=("white",))
     yield replace(one, name="white", about="+ draws the item on white", without=())
     yield Row("contrast", "+ two views and the contrastive term", settings=(*BARE, "layers=3"))
-    whole = Row("whole", "+ the item's shape: the whole preset", settings=("layers=3",))
+    whole = Row("whole", "+ the item's shape: all of it", settings=(*SHAPE, "layers=3"))
     yield whole
     yield replace(
         whole, name="sample", about="+ 1,500 rendered items beside the photos",
@@ -180,25 +181,29 @@ def _views() -> Iterator[Row]:
 
 
 def _autoregressive() -> Iterator[Row]:
-    plain = Row("no-ar", "no gated layer, equal steps", settings=("layers=0",))
+    plain = Row("no-ar", "no gated layer, equal steps", settings=(*SHAPE, "layers=0"))
     yield plain
     yield replace(
         plain, name="no-ar-time", about="no gated layer, equal time", steps=None, minutes=MINUTES
     )
     yield Row(
-        "ar-time", "3 gated layers, equal time", settings=("layers=3",), steps=None, minutes=MINUTES
+        "ar-time",
+        "3 gated layers, equal time",
+        settings=(*SHAPE, "layers=3"),
+        steps=None,
+        minutes=MINUTES,
     )
 
 
 def _dial() -> Iterator[Row]:
     for nats in (5, 20, 180):
-        settings = ("layers=3", f"rate.target={nats}")
+        settings = (*SHAPE, "layers=3", f"rate.target={nats}")
         yield Row(f"rate-{nats:03}", f"rate held at {nats} nats", settings=settings)
 
 
 def _seeds() -> Iterator[Row]:
     for seed in (1, 2):
-        yield Row(f"whole-{seed}", f"seed {seed}", settings=("layers=3",), seed=seed)
+        yield Row(f"whole-{seed}", f"seed {seed}", settings=(*SHAPE, "layers=3"), seed=seed)
 
 
 def _texture() -> Iterator[Row]:

@@ -1,0 +1,111 @@
+"""``niteru evaluate nll`` of models whose likelihood is exact, on digits and on photos."""
+
+import contextlib
+import io
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import models
+from models.images import Preprocessing
+from models.training.checkpoint import load_weights, save_weights
+from service.cli import main
+
+
+def niteru(*words, code=0):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main([str(word) for word in words])
+            found = 0
+        except SystemExit as end:
+            found = end.code or 0
+    assert found == code, out.getvalue() + err.getvalue()
+    return err.getvalue() if code else out.getvalue()
+
+
+def weights_of(folder, **changes):
+    """A tiny PixelCNN with fresh weights."""
+    preset = models.find_preset("pixelcnn", "tiny")
+    config = replace(preset.config, **changes)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = models.create("pixelcnn", config=models.training.config.to_json(config))
+    save_weights(
+        folder, "pixelcnn", model, state=model.state_dict(), config=config, metrics={},
+        preprocessing=Preprocessing(size=config.size, channels=config.channels),
+        recipe=preset.recipe,
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def bits(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 2, (150, 784), dtype=np.uint8)
+    np.savez(tmp_path / "bits.npz", test=np.packbits(pictures, axis=1))
+    return tmp_path / "bits.npz", pictures.reshape(150, 1, 28, 28)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 6, 6, 3), dtype=np.uint8)
+    for number, picture in enumerate(pixels):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    return folder, pixels
+
+
+def test_an_exact_likelihood_needs_no_samples(tmp_path, bits):
+    data, pictures = bits
+    folder = weights_of(tmp_path / "w", channels=1, size=28, likelihood="bernoulli", layers=1)
+    told = json.loads(niteru("evaluate", "nll", folder, "--data", data, "--json"))
+    with torch.inference_mode():
+        scores = load_weights(folder).model.score(2.0 * torch.from_numpy(pictures) - 1)
+    assert told["nll"] == pytest.approx(-scores.mean().item(), abs=1e-3)
+    assert told["bits_per_dim"] == pytest.approx(told["nll"] / (784 * math.log(2)))
+    assert told["pictures"] == 150
+    assert "samples" not in told
+    text = niteru("evaluate", "nll", folder, "--data", data, "--limit", 20)
+    assert "nats (exact)" in text
+    assert "on 20 pictures" in text
+
+
+def test_photos_are_measured_in_bits_for_each_value_of_each_colour(tmp_path, photos):
+    data, pixels = photos
+    folder = weights_of(tmp_path / "w", size=6, levels=256)
+    told = json.loads(niteru("evaluate", "nll", folder, "--data", data, "--json"))
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.inference_mode():
+        nll = -load_weights(folder).model.score(x).mean().item()
+    assert told["nll"] == pytest.approx(nll, abs=1e-3)
+    assert told["bits_per_dim"] == pytest.approx(nll / (108 * math.log(2)))
+    assert 7.5 < told["bits_per_dim"] < 8.5  # fresh weights know next to nothing of noise
+
+
+def test_pictures_that_do_not_fit_are_refused(tmp_path, bits, photos):
+    colour = weights_of(tmp_path / "colour", size=28, layers=0)
+    assert "takes 3 channels" in niteru("evaluate", "nll", colour, "--data", bits[0], code=1)
+    small = weights_of(tmp_path / "small", channels=1, layers=0)
+    assert "takes 4 x 4" in niteru("evaluate", "nll", small, "--data", bits[0], code=1)
+    binary = weights_of(tmp_path / "binary", channels=1, likelihood="bernoulli", layers=0)
+    told = niteru("evaluate", "nll", binary, "--data", photos[0], code=1)
+    assert "Give binary pictures" in told
+
+
+def test_bounds_are_measured_on_arrays_alone(tmp_path, photos, make_weights):
+    folder = make_weights(tmp_path / "w", name="vae", preset="tiny")
+    assert "no array of pictures" in niteru("evaluate", "nll", folder, "--data", photos[0], code=1)
+
+
+def test_a_model_without_a_likelihood_names_those_that_have_one(tmp_path, bits, make_weights):
+    folder = make_weights(tmp_path / "w", name="autoencoder", preset="tiny")
+    told = niteru("evaluate", "nll", folder, "--data", bits[0], code=1)
+    assert "has no likelihood" in told
+    assert "pixelcnn" in told.split("Models with one:")[1]
+    assert "autoencoder" not in told.split("Models with one:")[1]
