@@ -84,6 +84,16 @@ CASES = [
         ("one colour pixel", {"channels": 3, "levels": 5, "size": 1}, 5),
     )
 ]
+CASES += [
+    Case("pixelrnn", f"{rnn}, {kind}", changes | {"kind": rnn}, levels)
+    for rnn in ("row", "diagonal")
+    for kind, changes, levels in (
+        ("binary", BINARY | {"size": 3}, 2),
+        ("four levels", {"channels": 1, "levels": 4, "size": 2}, 4),
+        ("colour", {"channels": 3, "levels": 2, "size": 2}, 2),
+        ("one colour pixel", {"channels": 3, "levels": 5, "size": 1}, 5),
+    )
+]
 # One mask of a MADE; what several of them make together stands in tests/models/test_made.py.
 CASES += [
     Case(

@@ -251,7 +251,7 @@ PICTURES = (
     Picture(
         "side_by_side", "The same queries, and what four embedders find",
         f"niteru evaluate retrieval {OUT}/autoencoder {OUT}/reach-3 {OUT}/white {OUT}/whole "
-        f"{_SWAP} --rows 8 --picture docs/embedding/side_by_side.jpg",
+        f"{_SWAP} --rows 6 --picture docs/embedding/side_by_side.jpg",
     ),
     Picture(
         "dial_picture", "One photo, and what vectors of several rates say of it",
