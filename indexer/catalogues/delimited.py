@@ -6,7 +6,8 @@ column holds texts. ``007`` is a text: what looks like an article number stays o
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from indexer.catalogues.manifest import ID, PHOTO, Line, check_header, line_error
@@ -65,29 +66,31 @@ def find_kinds(path: Path) -> Kinds:
 
 def read_cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The cells of each row by column, with the line the row ends on."""
-    reader = csv.reader(decode_lines(path), strict=True)
-    try:
-        header = next(reader, None)
-        if header is None:
-            raise CatalogueError(f"'{path}' is empty; its first line names the columns.")
-        if wrong := check_header(header):
-            raise line_error(path, reader.line_num, wrong)
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise line_error(
-                    path,
-                    reader.line_num,
-                    f"{len(cells)} cells under {len(header)} columns. "
-                    "Put a text that holds a comma in double quotes",
-                )
-            yield reader.line_num, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise line_error(path, reader.line_num, f"not CSV: {error}") from error
+    # Closed here and not when it is collected: an error leaves no open file behind.
+    with closing(decode_lines(path)) as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            header = next(reader, None)
+            if header is None:
+                raise CatalogueError(f"'{path}' is empty; its first line names the columns.")
+            if wrong := check_header(header):
+                raise line_error(path, reader.line_num, wrong)
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise line_error(
+                        path,
+                        reader.line_num,
+                        f"{len(cells)} cells under {len(header)} columns. "
+                        "Put a text that holds a comma in double quotes",
+                    )
+                yield reader.line_num, dict(zip(header, cells, strict=True))
+        except csv.Error as error:
+            raise line_error(path, reader.line_num, f"not CSV: {error}") from error
 
 
-def decode_lines(path: Path) -> Iterator[str]:
+def decode_lines(path: Path) -> Generator[str]:
     """The lines of a UTF-8 file, with their ends.
 
     Raises:

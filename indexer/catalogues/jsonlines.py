@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from indexer.catalogues.delimited import decode_lines
@@ -15,9 +16,10 @@ def json_lines(path: Path) -> Iterator[Line]:
         CatalogueError: It cannot be read, is not UTF-8, or a line is no object or holds a nested
             value; names the line.
     """
-    for number, text in enumerate(decode_lines(path), 1):
-        if text.strip():
-            yield Line(number, parse_row(path, number, text))
+    with closing(decode_lines(path)) as lines:
+        for number, text in enumerate(lines, 1):
+            if text.strip():
+                yield Line(number, parse_row(path, number, text))
 
 
 def parse_row(path: Path, number: int, text: str) -> Row:

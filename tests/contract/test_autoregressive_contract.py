@@ -203,7 +203,7 @@ def test_samples_are_as_frequent_as_they_are_probable(case, model):
         listed = model.score(every.view(-1, c.channels, c.size, c.size))
         told = -model.score(model.sample(600, generator=seeded(6)))
     entropy = -(listed.exp() * listed).sum()
-    assert 0.1 * dims < entropy / math.log(case.levels) < 0.98 * dims  # there is something to tell
+    assert 0.1 * dims < entropy / math.log(case.levels) < 0.99 * dims  # there is something to tell
     assert abs(told.mean() - entropy) < 5 * told.std() / 600**0.5
 
 
