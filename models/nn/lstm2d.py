@@ -123,7 +123,7 @@ class DiagonalBiLSTM(LSTM2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, I, H, W) -> (B, h, H, W)."""
         B, _, H, W = x.shape
-        orders, lengths = diagonals(H, W, x.device)
+        orders, places, lengths = diagonals(H, W, x.device)
         gates = self._from_input(x, orders)
         h = c = self.states.new_zeros(2, 2, B, self.hidden)
         found = []
@@ -141,8 +141,8 @@ class DiagonalBiLSTM(LSTM2d):
             h, c = F.pad(h, ends), F.pad(c, ends)
         maps = torch.cat(found, 1)  # (2, HW, B, h)
         left, right = (
-            part.index_select(0, order.argsort()).view(H, W, B, -1).permute(2, 3, 0, 1)
-            for part, order in zip(maps, orders, strict=True)
+            part.index_select(0, place).view(H, W, B, -1).permute(2, 3, 0, 1)
+            for part, place in zip(maps, places, strict=True)
         )
         both: Tensor = left + shift_down(right)
         return both
@@ -190,14 +190,24 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return o * torch.tanh(c), c
 
 
-def diagonals(H: int, W: int, device: torch.device) -> tuple[tuple[Tensor, Tensor], list[int]]:
+def diagonals(
+    H: int, W: int, device: torch.device
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], list[int]]:
     """The pixels by diagonals, and within one by rows.
 
+    Sorted here and not by torch: the order is a constant of the picture's size, also in an export.
+
     Returns:
-        Two of (HW,), numbers of the pixels in this order: as seen from the top left and as seen
-        from the top right; and the lengths of the H + W - 1 diagonals.
+        Two of (HW,), numbers of the pixels in this order, as seen from the top left and as seen
+        from the top right; two of (HW,), the place of each pixel in these; and the lengths of the
+        H + W - 1 diagonals.
     """
-    i, j = torch.arange(H, device=device)[:, None], torch.arange(W, device=device)
-    orders = tuple((i + column).flatten().argsort(stable=True) for column in (j, W - 1 - j))
+    pixels = range(H * W)
+    left = sorted(pixels, key=lambda p: p // W + p % W)
+    right = sorted(pixels, key=lambda p: p // W + W - 1 - p % W)
     lengths = [min(n, H - 1) - max(0, n - W + 1) + 1 for n in range(H + W - 1)]
-    return (orders[0], orders[1]), lengths
+    orders, places = (
+        tuple(torch.tensor(order, device=device) for order in pair)
+        for pair in ((left, right), [sorted(pixels, key=o.__getitem__) for o in (left, right)])
+    )
+    return (orders[0], orders[1]), (places[0], places[1]), lengths

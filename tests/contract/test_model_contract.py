@@ -40,14 +40,14 @@ def test_learns_eight_items_by_heart(model):
     model.train()
     first = None
     for player in model.players():
-        optimiser = torch.optim.Adam(list(player.parameters()), lr=3e-3)
+        optimiser = torch.optim.Adam(list(player.parameters()), lr=1e-2)
         for _ in range(60):
             loss = player.loss(batch)["loss"]
             first = first if first is not None else loss.item()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    assert loss.item() < 0.85 * first
+    assert loss.item() < 0.8 * first
 
 
 def test_sampling_has_shape_and_range_and_repeats(model):

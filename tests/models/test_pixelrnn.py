@@ -79,10 +79,12 @@ def test_a_cell_is_that_of_torch():
 
 def test_diagonals_by_hand():
     """0 1 2 / 3 4 5: from the left 0, 1 3, 2 4, 5; from the right 2, 1 5, 0 4, 3."""
-    (left, right), lengths = diagonals(2, 3, torch.device("cpu"))
+    (left, right), places, lengths = diagonals(2, 3, torch.device("cpu"))
     assert left.tolist() == [0, 1, 3, 2, 4, 5]
     assert right.tolist() == [2, 1, 5, 0, 4, 3]
     assert lengths == [1, 2, 2, 1]
+    for order, place in zip((left, right), places, strict=True):
+        assert order[place].tolist() == list(range(6))
 
 
 def rows_by_convolution(layer, x):
