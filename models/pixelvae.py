@@ -184,6 +184,13 @@ class Model(GenerativeModel):
             shape = self.shape_head.weight if self.config.shape > 0 else None
             self.metric.fit(means, shape, self.config.metric)
 
+    def tell_shape(self, x: Tensor) -> Tensor | None:
+        """What shape the item has, where that was learned: (B, C, H, W) -> (B, S)."""
+        if self.config.shape == 0:
+            return None
+        told: Tensor = self.shape_head(self.encode(x)[0])
+        return told
+
     def rate(self, x: Tensor) -> Tensor:
         """How many nats the vector of each picture holds: (B, C, H, W) -> (B,)."""
         return gaussian_kl(*self.encode(x))

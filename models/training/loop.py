@@ -8,7 +8,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -172,6 +172,8 @@ class Run:
             for number, slots in optimiser.state_dict()["state"].items():
                 for slot, value in slots.items():
                     tensors[f"optimiser.{player.name}.{number}.{slot}"] = torch.as_tensor(value)
+        if self.photos.shapes is not None:  # they may have been refined by weights not at hand then
+            tensors["shapes"] = self.photos.shapes
         return tensors, {"step": self.step, "elapsed": self.elapsed, "digest": self.photos.digest}
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -194,6 +196,8 @@ class Run:
                 number, slot = key.split(".")
                 slots.setdefault(int(number), {})[slot] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
+        if "shapes" in tensors:
+            self.photos = replace(self.photos, shapes=tensors["shapes"])
         self.step, self.elapsed = int(facts["step"]), float(facts["elapsed"])
 
 

@@ -124,6 +124,18 @@ class LatentDecoder(Protocol):
 
 
 @runtime_checkable
+class ShapeTeller(Protocol):
+    """A model that learned to tell an item's shape (``models.training.shapes``) from a photo."""
+
+    def tell_shape(self, x: Tensor) -> Tensor | None:
+        """What shape the item of each photo has: (B, C, H, W) in [-1, 1] -> (B, S).
+
+        None if the model was trained without shapes.
+        """
+        ...
+
+
+@runtime_checkable
 class ExactLikelihoodModel(Protocol):
     """A model that gives every picture its probability itself, not a bound on it.
 

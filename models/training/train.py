@@ -28,6 +28,7 @@ from models.training.photos import PhotoTensors
 from models.training.processes import Processes
 from models.training.protocols import GenerativeModel
 from models.training.recipe import Recipe
+from models.training.refining import refine
 
 HISTORY = "history.jsonl"
 MIN_PHOTOS = 2
@@ -149,6 +150,8 @@ def train(
             f"or delete {out / STATE}."
         )
     model = plan.build(init).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if init is not None and plan.recipe.refine and not resume:
+        photos = refine(photos, init)
     run = Run(model, plan.recipe, photos, plan.config.size, plan.config.target_size, processes)
     if resume:
         run.restore(*load_state(out))
