@@ -145,12 +145,8 @@ class Run:
     def pictures(self) -> Iterator[Tensor]:
         """Photos as the encoder sees them in use, weighted as in the training: (B, C, S, S)."""
         device = next(self.model.parameters()).device
-        generator = torch.Generator().manual_seed(self.recipe.seed)
-        steps = min(SETTLE_STEPS, -(-len(self.photos) // self.recipe.batch_size))
-        for step in range(steps):
-            items = photos_of_step(self.photos.groups, self.recipe, step, self.photos.parts)
-            index = pick_photos(items, self.photos.groups, generator)
-            yield shrink(to_float(self.photos.pixels[index]), self.size).to(device)
+        for pictures in pictures_in_use(self.photos, self.recipe, self.size):
+            yield pictures.to(device)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -199,6 +195,15 @@ class Run:
         if "shapes" in tensors:
             self.photos = replace(self.photos, shapes=tensors["shapes"])
         self.step, self.elapsed = int(facts["step"]), float(facts["elapsed"])
+
+
+def pictures_in_use(photos: PhotoTensors, recipe: Recipe, size: int) -> Iterator[Tensor]:
+    """Photos as an encoder sees them in use, weighted as in the training: (B, C, size, size)."""
+    generator = torch.Generator().manual_seed(recipe.seed)
+    for step in range(min(SETTLE_STEPS, -(-len(photos) // recipe.batch_size))):
+        items = photos_of_step(photos.groups, recipe, step, photos.parts)
+        index = pick_photos(items, photos.groups, generator)
+        yield shrink(to_float(photos.pixels[index]), size)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

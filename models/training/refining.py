@@ -21,15 +21,16 @@ BATCH = 128
 
 
 @torch.no_grad()
-def refine(photos: PhotoTensors, weights: Weights) -> PhotoTensors:
+def refine(photos: PhotoTensors, weights: Weights | None) -> PhotoTensors:
     """The same photos, with shapes that the weights have a say in.
 
     Photos without a trusted mask have a shape then, too. Sources of which no shape is known at all,
-    such as arrays of small pictures, stay without; so does everything if the weights tell no shape.
+    such as arrays of small pictures, stay without. Nothing changes if there are no weights, or if
+    they tell no shape.
     """
-    model = weights.model.eval()
-    if photos.shapes is None or not isinstance(model, ShapeTeller):
+    if photos.shapes is None or weights is None or not isinstance(weights.model, ShapeTeller):
         return photos
+    model = weights.model.eval()
     asked = _of_known_sources(photos, photos.shapes)
     said = []
     for index in torch.split(asked, BATCH):
