@@ -6,7 +6,19 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.errors import PROBLEM_JSON, NoDecoderError, ServiceError
+from service.errors import (
+    PROBLEM_JSON,
+    CannotExplainError,
+    CannotGenerateError,
+    NoDecoderError,
+    NoWeightsError,
+    PhotoMissingError,
+    ServiceError,
+    UnableModelError,
+    UnknownItemError,
+    UnknownModelError,
+    UnknownWeightsError,
+)
 from service.schemas import ExplainOptions, ItemQuery, Problem, SearchOptions
 
 REF = "#/components/schemas/{model}"
@@ -22,7 +34,22 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 503, 504),
     "/v1/items": (404, 429, 503, 504),
     "/v1/generations": (503, 504),
+    "/v1/models": (501, 504),
+    "/v1/models/{name}": (404, 501, 504),
     "/readyz": (503, 504),
+}
+# Errors that only calls with these prefixes answer; the others of their status are everyone's.
+MODELS, ONE_MODEL = "/v1/models", "/v1/models/{name}/"
+ONLY: dict[type[ServiceError], tuple[str, ...]] = {
+    UnknownItemError: ("/v1/search", "/v1/items"),
+    PhotoMissingError: ("/v1/search", "/v1/items"),
+    NoDecoderError: ("/v1/explain",),
+    CannotExplainError: ("/v1/explain",),
+    UnknownModelError: (MODELS,),
+    UnknownWeightsError: (ONE_MODEL,),
+    NoWeightsError: (ONE_MODEL,),
+    UnableModelError: (ONE_MODEL,),
+    CannotGenerateError: (MODELS,),
 }
 
 
@@ -87,8 +114,8 @@ def describe_errors(path: str, responses: dict[str, Any]) -> None:
     responses.pop("422", None)
     titles: dict[int, list[str]] = {}
     for error in ServiceError.__subclasses__():
-        if error is NoDecoderError and path != "/v1/explain":
-            continue  # the others of its status are everyone's
+        if not path.startswith(ONLY.get(error, ("",))):
+            continue
         titles.setdefault(error.status, []).append(f"{error.title} (`{error.slug}`)")
     for prefix, statuses in STATUSES.items():
         if path.startswith(prefix):

@@ -15,6 +15,7 @@ from service.lazy_explainer import LazyExplainer
 from service.schemas import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.settings import Settings
+from service.studio import Studio
 
 Result = TypeVar("Result")
 
@@ -39,6 +40,7 @@ class State:
             fingerprint=searcher.embedder.fingerprint,
             threads=settings.embedder_threads,
         )
+        self.studio = Studio(settings.weights)
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service import schemas
+from service import schemas, schemas_models
 from service.errors import TYPE_PREFIX, ServiceError
 from service.openapi import document, render
 from service.settings import Settings
@@ -66,7 +66,7 @@ def test_every_error_is_described_as_a_problem(client):
 
 MODELS = {
     name: model
-    for name, model in vars(schemas).items()
+    for name, model in (vars(schemas) | vars(schemas_models)).items()
     if isinstance(model, type)
     and issubclass(model, BaseModel)
     and "examples" in (model.model_config.get("json_schema_extra") or {})
