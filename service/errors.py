@@ -3,11 +3,13 @@
     ServiceError
     ├── MalformedBodyError      400  the form cannot be read
     ├── UnknownItemError        404  no such item (any more)
+    ├── UnknownJobError         404  no such job (any more)
     ├── PhotoMissingError       404  the item is there, its photo is not
     ├── UnknownModelError       404  no such model
     ├── UnknownWeightsError     404  the model has no weights of that name
     ├── SlowUploadError         408  the body did not arrive in time
     ├── NoWeightsError          409  the model has no weights at all
+    ├── NoResultError           409  the job has not made anything (yet)
     ├── UploadTooLargeError     413  more bytes than accepted
     ├── UnsupportedFormatError  415  neither an accepted image nor an accepted kind of body
     ├── InvalidRequestError     422  a setting of the request is wrong
@@ -37,6 +39,7 @@ from starlette.requests import HTTPConnection
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:niteru:problem:"
 REQUEST_ID = "request_id"
+ARRIVED = "arrived"  # in a request's state: when, in seconds of time.perf_counter
 
 
 class ServiceError(Exception):
@@ -101,6 +104,18 @@ class UnknownWeightsError(ServiceError):
     status, slug, title = 404, "unknown-weights", "There are no such weights"
 
 
+class UnknownJobError(ServiceError):
+    """No job of that id is remembered."""
+
+    status, slug, title = 404, "unknown-job", "There is no such job"
+
+
+class NoResultError(ServiceError):
+    """The job is not done, or was cancelled."""
+
+    status, slug, title = 409, "no-result", "The job has no result"
+
+
 class NoWeightsError(ServiceError):
     """The model has learned nothing yet; the extension ``train`` is the command that changes it."""
 
@@ -143,7 +158,7 @@ class NoDecoderError(ServiceError, ValueError):
     status, slug, title = 422, "no-decoder", "The model has no decoder"
 
 
-class UnableModelError(ServiceError):
+class UnableModelError(ServiceError, ValueError):
     """The model cannot do it; the extension ``abilities`` lists what it can."""
 
     status, slug, title = 422, "model-cannot", "The model cannot do that"
