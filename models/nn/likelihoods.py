@@ -74,17 +74,23 @@ class LogisticMixture:
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """(B, C, H, W) pixels in [-1, 1] and (B, P, H, W) parameters -> (B, H, W) nats."""
-        logits, means, log_scales, coefficients = self._split(params)
+        logits, _, log_scales, _ = self._split(params)
+        means = self.means(x, params)
         pixels = x.unsqueeze(2).expand_as(means)  # (B, C, K, H, W)
-        if self.channels == 3:
-            red, green = pixels[:, 0], pixels[:, 1]
-            c = coefficients
-            means = torch.stack(
-                [means[:, 0], means[:, 1] + c[:, 0] * red,
-                 means[:, 2] + c[:, 1] * red + c[:, 2] * green], 1,
-            )  # fmt: skip
         per_channel = self._log_bin(pixels, means, log_scales)  # (B, C, K, H, W)
         return torch.logsumexp(per_channel.sum(1) + F.log_softmax(logits, 1), 1)
+
+    def means(self, x: Tensor, params: Tensor) -> Tensor:
+        """The components' means of each colour, given those before it.
+
+        (B, C, H, W) pixels and (B, P, H, W) parameters -> (B, C, K, H, W).
+        """
+        _, means, _, c = self._split(params)
+        if self.channels == 1:
+            return means
+        red, green = x[:, :1], x[:, 1:2]  # (B, 1, H, W)
+        blue = means[:, 2] + c[:, 1] * red + c[:, 2] * green
+        return torch.stack([means[:, 0], means[:, 1] + c[:, 0] * red, blue], 1)
 
     def draw(self, params: Tensor, noise: Tensor) -> Tensor:
         """(B, P, H, W) parameters and (B, 1 + C, H, W) uniform noise -> (B, C, H, W) pixels.
