@@ -32,6 +32,19 @@ def raster(model: Any) -> Tensor:
     return torch.arange(channels * side**2).view(channels, -1).T.flatten()
 
 
+def by_groups(model: Any) -> Tensor:
+    """The base's pixels, then of every 2 x 2 the upper right, the lower left, the lower right."""
+    side, channels = model.config.size, model.config.channels
+    places = torch.arange(channels * side**2).view(channels, side, side)
+    step = side // model.config.base
+    parts = [places[:, ::step, ::step]]
+    while step > 1:
+        half = step // 2
+        parts += [places[:, i::step, j::step] for i, j in ((0, half), (half, 0), (half, half))]
+        step = half
+    return torch.cat([part.flatten(1).T.flatten() for part in parts])
+
+
 @dataclass(frozen=True)
 class Case:
     """A model small enough to be looked at from all sides.
@@ -99,6 +112,19 @@ CASES += [
         ("one colour pixel", {"channels": 3, "levels": 5, "size": 1}, 5),
     )
 ]
+CASES += [
+    Case(
+        "multiscale", kind, {"base": base, "size": size} | changes, levels,
+        order=by_groups,
+    )
+    for kind, base, size, changes, levels in (
+        ("binary, twice doubled", 1, 4, BINARY | {"width": 6}, 2),
+        ("binary, base alone", 3, 3, BINARY, 2),
+        ("four levels", 1, 2, {"channels": 1, "levels": 4}, 4),
+        ("colour", 1, 2, {"channels": 3, "levels": 2}, 2),
+        ("one colour pixel", 1, 1, {"channels": 3, "levels": 5}, 5),
+    )
+]  # fmt: skip
 # One mask of a MADE; what several of them make together stands in tests/models/test_made.py.
 CASES += [
     Case(
@@ -213,9 +239,10 @@ class Recorder:
 
     def draw(self, params, noise):
         drawn = self.likelihood.draw(params, noise)
-        B = len(drawn)
-        each = self.likelihood.log_prob(drawn.reshape(B, -1, 1, 1), params.reshape(B, -1, 1, 1))
-        self.scores.append(each.flatten())
+        if drawn.ndim == 1:  # a number for each picture
+            drawn, params = drawn.view(-1, 1, 1, 1), params.view(-1, 1, 1, 1)
+        each = self.likelihood.log_prob(drawn, params)  # (B, h, w): several may be drawn at once
+        self.scores.extend(each.flatten(1).unbind(1))
         return drawn
 
 
