@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from indexer.runtime import Runtime
-from service.cli_training import masks, train
+from service.cli_training import average, masks, train
 
 WEIGHTS = "pixelvae-clothing"
 
@@ -87,6 +87,7 @@ def sample_catalogue(
 
 app.command()(train)
 app.command()(masks)
+app.command()(average)
 
 
 @app.command()
