@@ -6,12 +6,15 @@ without its plumbing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from models.images import Preprocessing
+
+if TYPE_CHECKING:
+    from indexer.filters import Filter
 
 Vectors = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -113,9 +116,22 @@ class Engine(Protocol):
         ...
 
     def search(
-        self, queries: Vectors, limit: int, *, exact: bool = False, exclude: Sequence[str] = ()
+        self,
+        queries: Vectors,
+        limit: int,
+        *,
+        exact: bool = False,
+        exclude: Sequence[str] = (),
+        where: "Filter | None" = None,
     ) -> list[list[Hit]]:
-        """For each row of ``queries`` (B, dim) the ``limit`` nearest items, best first."""
+        """For each row of ``queries`` (B, dim) the ``limit`` nearest items, best first.
+
+        Only items that ``where`` lets pass are answered, and it never shortens the answer.
+        """
+        ...
+
+    def count(self, where: "Filter | None" = None) -> int:
+        """How many items can be found and pass a filter."""
         ...
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:

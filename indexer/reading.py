@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from indexer.filter_sql import compile_filter
+from indexer.filters import Filter
 from indexer.protocols import Item, Scalar, Vectors
 
 Rows = npt.NDArray[np.int64]
@@ -179,6 +181,33 @@ def stream_vectors(
     while found := cursor.fetchmany(block):
         rows = np.fromiter((row for row, _ in found), np.int64, len(found))
         yield rows, load_vectors([blob for _, blob in found], dim)
+
+
+def find_passing(connection: sqlite3.Connection, embedder: int, where: Filter) -> Rows:
+    """Row numbers (N,), ascending, of an embedder's live vectors whose items pass a filter."""
+    condition = compile_filter(where)
+    found = connection.execute(
+        # The index alone answers for the vectors: their rows, which hold the blobs, are not read.
+        "SELECT v.row FROM items i CROSS JOIN vectors v INDEXED BY vectors_of_items "
+        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
+        f"WHERE i.deleted = 0 AND {condition.text}",  # noqa: S608 - parameters are parameters
+        (embedder, *condition.parameters),
+    )
+    return np.sort(np.fromiter((row for (row,) in found), np.int64))
+
+
+def stream_rows(
+    connection: sqlite3.Connection, dim: int, rows: Rows, *, block: int = 4096
+) -> Iterator[tuple[Rows, Vectors]]:
+    """The live vectors with these row numbers, in blocks, as ``stream_vectors`` gives all."""
+    for start in range(0, len(rows), block):
+        found = connection.execute(
+            "SELECT row, vector FROM vectors WHERE removed IS NULL "
+            "AND row IN (SELECT value FROM json_each(?)) ORDER BY row",
+            (json.dumps(rows[start : start + block].tolist()),),
+        ).fetchall()
+        numbers = np.array([row for row, _ in found], np.int64)
+        yield numbers, load_vectors([blob for _, blob in found], dim)
 
 
 def read_changes(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from indexer.errors import NoGenerationError, NoStoreError
+from indexer.filters import Filter
 from indexer.protocols import Engine, Hit, Item, Vectors
 from service.errors import NotReadyError
 
@@ -42,10 +43,20 @@ class AwaitedEngine:
         return 0 if self._engine is None else len(self._engine)
 
     def search(
-        self, queries: Vectors, limit: int, *, exact: bool = False, exclude: Sequence[str] = ()
+        self,
+        queries: Vectors,
+        limit: int,
+        *,
+        exact: bool = False,
+        exclude: Sequence[str] = (),
+        where: Filter | None = None,
     ) -> list[list[Hit]]:
         """As the opened engine."""
-        return self._opened().search(queries, limit, exact=exact, exclude=exclude)
+        return self._opened().search(queries, limit, exact=exact, exclude=exclude, where=where)
+
+    def count(self, where: Filter | None = None) -> int:
+        """As the opened engine."""
+        return self._opened().count(where)
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:
         """As the opened engine."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.errors import FingerprintMismatchError, QueryError
+from indexer.filters import Filter
 from indexer.protocols import Hit, Item, Vectors
 
 UNIT_TOLERANCE = 1e-3
@@ -44,6 +45,13 @@ def snapshot(
         vectors[row] = check_vectors(latest[item_id][1][np.newaxis], dim)[0]
     items = tuple(latest[item_id][0] for item_id in ids)
     return Snapshot(generation, fingerprint, items, vectors, {i: row for row, i in enumerate(ids)})
+
+
+def passing(serving: Snapshot, where: Filter | None) -> npt.NDArray[np.bool_]:
+    """(N,) whether each item passes a filter."""
+    if where is None:
+        return np.ones(len(serving.items), bool)
+    return np.array([where.holds(item.attributes) for item in serving.items], bool)
 
 
 class ExactEngine:
@@ -93,6 +101,7 @@ class ExactEngine:
         *,
         exact: bool = False,  # noqa: ARG002 - it always is
         exclude: Sequence[str] = (),
+        where: Filter | None = None,
     ) -> list[list[Hit]]:
         """The nearest items of each row of ``queries`` (B, dim); ties are ordered by id.
 
@@ -102,7 +111,7 @@ class ExactEngine:
         if limit < 1:
             raise QueryError(f"The limit is {limit}; ask for at least 1 item.")
         serving = self._serving
-        kept = np.ones(len(serving.items), bool)
+        kept = passing(serving, where)
         kept[[serving.rows[item_id] for item_id in exclude if item_id in serving.rows]] = False
         scores = check_vectors(queries, self.dim) @ serving.vectors.T  # (B, N)
         return [self._best(serving, row.clip(-1, 1), kept, limit) for row in scores]
@@ -115,6 +124,10 @@ class ExactEngine:
         # Rows are in the order of ids and the sort is stable, so equal scores stay in that order.
         order = candidates[np.argsort(-scores[candidates], kind="stable")][:limit]
         return [Hit(serving.items[row].id, float(scores[row])) for row in order]
+
+    def count(self, where: Filter | None = None) -> int:
+        """How many items pass a filter."""
+        return int(passing(self._serving, where).sum())
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:
         """The items with these ids, None where there is none."""

@@ -19,7 +19,14 @@ import numpy as np
 
 from indexer.database import ReaderPool
 from indexer.engines.search import Search
-from indexer.engines.view import View, catch_up, first_view, open_index
+from indexer.engines.view import (
+    Passing,
+    View,
+    catch_up,
+    first_view,
+    open_index,
+    passing_rows,
+)
 from indexer.errors import (
     FingerprintMismatchError,
     GenerationError,
@@ -27,10 +34,15 @@ from indexer.errors import (
     NoGenerationError,
     QueryError,
 )
+from indexer.filters import Filter
 from indexer.generations import read_current
 from indexer.protocols import Hit, Item, Vectors
-from indexer.reading import find_items, find_vectors_by_id, read_change
+from indexer.reading import find_items, find_passing, find_vectors_by_id, read_change
 from indexer.store import LENGTH_TOLERANCE
+
+
+# Results of filters that are kept until the store changes: shops ask with the same few.
+FILTERS = 32
 
 
 class FaissEngine:
@@ -44,6 +56,7 @@ class FaissEngine:
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
+        self._passing: dict[tuple[int, int, Filter], Passing] = {}
 
     @classmethod
     def open(cls, store: Path, *, fingerprint: str | None = None, threads: int = 1) -> Self:
@@ -116,6 +129,7 @@ class FaissEngine:
         *,
         exact: bool = False,
         exclude: Sequence[str] = (),
+        where: Filter | None = None,
         effort: int | None = None,
     ) -> list[list[Hit]]:
         """The nearest items of each query; see ``Engine.search``.
@@ -125,6 +139,7 @@ class FaissEngine:
             limit: At most so many answers, at least 1.
             exact: Look at every vector instead of the promising lists.
             exclude: Ids that are not answered; they do not shorten the answer.
+            where: What the items have to pass; it does not shorten the answer either.
             effort: Lists to probe at first; None takes the number the index was measured with.
 
         Raises:
@@ -135,9 +150,29 @@ class FaissEngine:
             raise QueryError(f"limit must be at least 1; found {limit}.")
         faiss.omp_set_num_threads(self.threads)  # of the calling thread: each has its own number
         with self._snapshot() as (connection, view):
-            return Search(connection, view, limit, frozenset(exclude)).run(
+            passing = None if where is None else self._find_passing(connection, view, where)
+            return Search(connection, view, limit, frozenset(exclude), passing).run(
                 queries, exact=exact, effort=effort
             )
+
+    def count(self, where: Filter | None = None) -> int:
+        """How many items can be found and pass a filter."""
+        with self._snapshot() as (connection, view):
+            return len(view if where is None else self._find_passing(connection, view, where))
+
+    def _find_passing(self, connection: Connection, view: View, where: Filter) -> Passing:
+        """What a filter lets pass, from an earlier search if nothing changed since."""
+        key = (view.change, view.embedder, where)
+        with self._view_lock:
+            known = self._passing.get(key)
+        if known is not None:
+            return known
+        found = passing_rows(find_passing(connection, view.embedder, where))
+        with self._view_lock:
+            self._passing[key] = found
+            while len(self._passing) > FILTERS:
+                del self._passing[next(iter(self._passing))]
+        return found
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:
         """The items with these ids, None where there is none (any more)."""

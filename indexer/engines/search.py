@@ -1,5 +1,6 @@
 """One search: candidates from a view, their true vectors from the database, as wide as needed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -9,12 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.engines.recall import TOLERANCE, fetch_width
-from indexer.engines.view import View, top_rows
+from indexer.engines.view import Passing, View, top_rows
 from indexer.protocols import Hit, Vectors
-from indexer.reading import Found, Rows, find_rows, find_vectors_by_id, stream_vectors
+from indexer.reading import (
+    Found,
+    Rows,
+    find_rows,
+    find_vectors_by_id,
+    stream_rows,
+    stream_vectors,
+)
 
 # A search that has too few answers, or a tie at its end, looks this many times further.
 WIDEN = 4
+# A filter that lets a smaller part pass is answered by comparing with all that pass: an index has
+# to probe most of its lists to find so few, and still misses some.
+FEW = 0.01
+# Otherwise this many times as many lists are probed, and more as less passes: an index that finds
+# .95 unfiltered has to find .99 filtered (tests/indexer/test_filtered_recall.py).
+FILTERED = 4
 
 Candidates = tuple[Vectors, Rows]
 
@@ -36,12 +50,14 @@ class Search:
         view: What answers.
         limit: At most so many answers.
         excluded: Ids that are not answered.
+        passing: What may be answered; None is everything.
     """
 
     connection: Connection
     view: View
     limit: int
     excluded: frozenset[str]
+    passing: Passing | None = None
 
     def run(self, queries: Vectors, *, exact: bool, effort: int | None) -> list[list[Hit]]:
         """Answer each query (B, dim): score descending, then id ascending."""
@@ -49,9 +65,10 @@ class Search:
         lists = opened.manifest.nlist
         known = find_vectors_by_id(self.connection, self.view.embedder, dim, sorted(self.excluded))
         hidden = sum(vector is not None for vector in known)
-        expected = min(self.limit, len(self.view) - hidden)
+        expected = self.expect(hidden)
         answers: list[list[Hit]] = [[] for _ in queries]
-        nprobe = lists if exact else min(max(1, effort or opened.manifest.nprobe), lists)
+        scan = not opened.exact and (exact or self.few())
+        nprobe = lists if exact else self.effort(max(1, effort or opened.manifest.nprobe), lists)
         everyone = list(range(len(queries)))
         tasks = [Task(everyone, fetch_width(self.limit + hidden), nprobe)] if expected > 0 else []
         while tasks:
@@ -59,7 +76,7 @@ class Search:
             if not numbers:
                 continue
             width = min(width, len(self.view))
-            parts = self.propose(queries[numbers], width, nprobe, scan=exact and not opened.exact)
+            parts = self.propose(queries[numbers], width, nprobe, scan=scan)
             found = find_rows(self.connection, dim, distinct_rows(parts))
             short = Task([], WIDEN * width, min(WIDEN * nprobe, lists))
             cut = Task([], WIDEN * width, nprobe)
@@ -74,16 +91,37 @@ class Search:
             tasks += [short, cut]
         return answers
 
+    def expect(self, hidden: int) -> int:
+        """How many answers there must be, ``hidden`` of the excluded items being there."""
+        if self.passing is None:
+            return min(self.limit, len(self.view) - hidden)
+        if hidden:  # whether they pass is not known: as many as there surely are
+            return min(self.limit, max(0, len(self.passing) - hidden))
+        return min(self.limit, len(self.passing))
+
+    def few(self) -> bool:
+        """Whether so little passes that looking at all of it is best."""
+        return self.passing is not None and len(self.passing) < FEW * len(self.view)
+
+    def effort(self, nprobe: int, lists: int) -> int:
+        """Lists to probe: more, the less passes."""
+        if self.passing is not None and len(self.passing):
+            nprobe = math.ceil(FILTERED * nprobe * math.sqrt(len(self.view) / len(self.passing)))
+        return min(nprobe, lists)
+
     def propose(
         self, queries: Vectors, width: int, nprobe: int, *, scan: bool
     ) -> Sequence[Candidates]:
         """Scores and rows (B, up to width) of the candidates, from one or more places."""
         if not scan:
-            return self.view.search(queries, width, nprobe)
+            return self.view.search(queries, width, nprobe, self.passing)
         best = (np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))
-        for numbers, vectors in stream_vectors(
-            self.connection, self.view.embedder, queries.shape[1]
-        ):
+        dim = queries.shape[1]
+        if self.passing is None:
+            blocks = stream_vectors(self.connection, self.view.embedder, dim)
+        else:
+            blocks = stream_rows(self.connection, dim, self.passing.rows)
+        for numbers, vectors in blocks:
             scores, rows = top_rows(queries @ vectors.T, numbers, width)
             scores, rows = np.hstack([best[0], scores]), np.hstack([best[1], rows])
             order = np.argsort(-scores, axis=1, kind="stable")[:, :width]

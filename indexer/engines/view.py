@@ -11,6 +11,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+import numpy.typing as npt
 
 from indexer.engines.faiss_index import load_index, search_index
 from indexer.errors import GenerationCorruptError, GenerationError
@@ -55,6 +56,37 @@ def open_index(store: Path, generation: str) -> OpenIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class Passing:
+    """What a filter lets pass at one change number.
+
+    Attributes:
+        rows: (P,) their row numbers, ascending.
+        bits: One for each row number, as ``selector`` reads them.
+        selector: The rows, as FAISS wants to be told.
+    """
+
+    rows: Rows
+    bits: npt.NDArray[np.uint8]
+    selector: Any
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def holds(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """(N,) which of some rows pass."""
+        return np.isin(rows, self.rows, assume_unique=True)
+
+
+def passing_rows(rows: Rows) -> Passing:
+    """The rows (P,) that pass, ascending, in all forms they are asked in."""
+    size = int(rows[-1]) + 1 if len(rows) else 0
+    flags = np.zeros(size + -size % 8 + 8, np.uint8)
+    flags[rows] = 1
+    bits = np.packbits(flags, bitorder="little")
+    return Passing(rows, bits, faiss.IDSelectorBitmap(bits))
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """An index with the changes that lie beside it.
 
@@ -81,12 +113,18 @@ class View:
     def __len__(self) -> int:
         return self.opened.manifest.count - len(self.removed) + len(self.added)
 
-    def search(self, queries: Vectors, width: int, nprobe: int) -> list[tuple[Vectors, Rows]]:
+    def search(
+        self, queries: Vectors, width: int, nprobe: int, passing: Passing | None = None
+    ) -> list[tuple[Vectors, Rows]]:
         """Candidates from the index and from beside it: scores and rows (B, width) of each."""
-        index = search_index(
-            self.opened.index, queries, width, nprobe=nprobe, selector=self.selector
-        )
-        return [index, top_rows(queries @ self.vectors.T, self.added, width)]
+        # What passes is there: rows that were removed need not be told apart then.
+        selector = self.selector if passing is None else passing.selector
+        index = search_index(self.opened.index, queries, width, nprobe=nprobe, selector=selector)
+        added, vectors = self.added, self.vectors
+        if passing is not None:
+            kept = passing.holds(added)
+            added, vectors = added[kept], vectors[kept]
+        return [index, top_rows(queries @ vectors.T, added, width)]
 
 
 def top_rows(scores: Vectors, rows: Rows, width: int) -> tuple[Vectors, Rows]:
