@@ -140,7 +140,7 @@ class UnsupportedFormatError(ServiceError):
     status, slug, title = 415, "unsupported-format", "The format is not supported"
 
 
-class InvalidRequestError(ServiceError):
+class InvalidRequestError(ServiceError, ValueError):
     """A parameter or field is missing, unknown, ill-typed or out of range."""
 
     status, slug, title = 422, "invalid-request", "The request is not valid"
