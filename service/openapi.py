@@ -23,7 +23,7 @@ from service.errors import (
     UnknownModelError,
     UnknownWeightsError,
 )
-from service.schemas import ExplainOptions, ItemQuery, Problem, SearchOptions
+from service.schemas import ExamplesQuery, ExplainOptions, ItemQuery, Problem, SearchOptions
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
@@ -136,7 +136,7 @@ def extra_schemas() -> dict[str, Any]:
     """Schemas of what is read by hand: bodies and problems."""
     schemas: dict[str, Any] = {}
     bodies: tuple[type[BaseModel], ...] = (
-        ItemQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
+        ItemQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
@@ -155,6 +155,12 @@ def extra_schemas() -> dict[str, Any]:
         schemas[name] = form(description, {"image": image, **fields})
     schemas["ImageForm"] = form("A photo.", {"image": image})
     several = {"type": "array", "items": image}
+    either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}
+    schemas["SearchForm"]["properties"] |= {
+        "positives": either | {"description": "Like these: files, or ids of items."},
+        "negatives": either | {"description": "But not like these: files, or ids of items."},
+    }
+    schemas["SearchForm"]["required"] = []  # either `image` or `positives`
     for name, description, chosen, files, required in MODEL_FORMS:
         fields = chosen.model_json_schema(ref_template=REF)["properties"]
         fields |= {field: several if many else image for field, many in files.items()}

@@ -13,6 +13,7 @@ from service.batching import Admission, Batcher
 from service.errors import InvalidRequestError
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
+from service.queries import Examples
 from service.schemas import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.settings import Settings
@@ -114,6 +115,21 @@ class State:
             ),
             watch,
         )
+
+    async def search_examples(self, examples: Examples, watch: Stopwatch) -> Answer:
+        """The items that look like some examples and unlike others, without any of these."""
+        asked = examples.options
+        limit = self.limit(asked)
+        every = (*examples.positives, *examples.negatives)
+        without = [example for example in every if isinstance(example, str)]
+
+        def work() -> Answer:
+            vector = self.searcher.combine(examples.positives, examples.negatives, watch=watch)
+            return self.searcher.search(
+                vector, limit, exact=asked.exact, exclude=[*without, *asked.exclude], watch=watch
+            )
+
+        return await self.run(work, watch)
 
     def limit(self, options: SearchOptions) -> int:
         """How many items to answer; refuses more than the settings allow."""
