@@ -14,6 +14,7 @@ from service.errors import InvalidRequestError
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
 from service.queries import Examples
+from service.reindexing import Reindexer
 from service.schemas import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.settings import Settings
@@ -26,7 +27,8 @@ class State:
     """Everything a request needs, made once by ``create_app``.
 
     Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, and so
-    has explaining, and so have the jobs of models. A lone search stays in one thread from decoding
+    has explaining, and so have
+    the jobs of models, and re-indexing. A lone search stays in one thread from decoding
     on. The event loop does none of them.
     """
 
@@ -44,6 +46,14 @@ class State:
         )
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
         self.studio = Studio(settings.weights, self.jobs)
+        self.reindexer = Reindexer(
+            settings.catalogue,
+            settings.store,
+            searcher.embedder,
+            workers=settings.reindex_workers,
+            jobs=self.jobs,
+        )
+        self.reindexer.recall()
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
