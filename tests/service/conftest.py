@@ -197,7 +197,7 @@ def gallery(tmp_path_factory, make_weights) -> Path:
 def drawing(serve: Callable[..., Client], gallery: Path, monkeypatch) -> Callable[..., Client]:
     """Starts a service in the gallery: ``drawing(max_jobs=1)``; it waits long for its jobs."""
     monkeypatch.chdir(gallery)
-    return lambda **given: serve(**{"job_wait": 20.0, **given})
+    return lambda **given: serve(**{"job_wait": 100.0, "request_timeout": 150.0, **given})
 
 
 @pytest.fixture
