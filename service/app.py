@@ -23,6 +23,7 @@ from service import (
     routes_jobs,
     routes_models,
     routes_probes,
+    routes_reindex,
     routes_search,
 )
 from service.awaited import AwaitedEngine
@@ -82,6 +83,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_models.router,
         routes_generate.router,
         routes_jobs.router,
+        routes_reindex.router,
     )
     for router in routers:
         app.include_router(router, prefix="/v1")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from indexer.runtime import Runtime
+from service.cli_models import complete, interpolate, reconstruct, sample
 from service.cli_training import average, masks, train
 
 WEIGHTS = "pixelvae-clothing"
@@ -213,18 +214,8 @@ def list_models(*, json: Json = False) -> None:
     run_models(as_json=json)
 
 
-@app.command()
-def sample(
-    weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
-    *,
-    n: Annotated[int, typer.Option("-n", min=1, max=1024, help="How many pictures.")] = 16,
-    out: Annotated[Path, typer.Option(help="The sheet to write.")] = Path("samples.png"),
-    seed: Seed = 0,
-) -> None:
-    """Draw new pictures from a model into one sheet."""
-    from service.commands.sampling import run_sample
-
-    run_sample(weights, n=n, out=out, seed=seed)
+for command in (sample, complete, reconstruct, interpolate):
+    app.command()(command)
 
 
 @app.command()
@@ -293,13 +284,22 @@ def nll(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many pictures, drawn at random.")
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record", help="Let a server compare photos with these: see service/README.md."
+        ),
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """How well a model predicts pictures it has not seen, in nats."""
     from service.commands.likelihood import run_nll
 
-    run_nll(weights, data, split=split, samples=samples, limit=limit, seed=seed, as_json=json)
+    run_nll(
+        weights, data, split=split, samples=samples, limit=limit, seed=seed, record=record,
+        as_json=json,
+    )  # fmt: skip
 
 
 @evaluate.command()

@@ -8,6 +8,9 @@
     ├── UnknownModelError       404  no such model
     ├── UnknownWeightsError     404  the model has no weights of that name
     ├── SlowUploadError         408  the body did not arrive in time
+    ├── ReindexRunningError     409  the catalogue is being indexed already
+    ├── ReindexFailedError      409  the catalogue or the store stands in the way
+    ├── ReindexInterruptedError 409  the server ended while it indexed
     ├── NoWeightsError          409  the model has no weights at all
     ├── NoResultError           409  the job has not made anything (yet)
     ├── UploadTooLargeError     413  more bytes than accepted
@@ -19,6 +22,7 @@
     ├── OverloadedError         429  as many requests as allowed are being worked on
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── CannotGenerateError     501  the server has nothing that runs models: no torch
+    ├── CannotReindexError      501  the server was told of no catalogue
     ├── NotReadyError           503  there is no index to search yet
     ├── StoreUnavailableError   503  the store cannot be read at the moment
     └── TookTooLongError        504  the work did not end in time
@@ -116,6 +120,24 @@ class NoResultError(ServiceError):
     status, slug, title = 409, "no-result", "The job has no result"
 
 
+class ReindexRunningError(ServiceError):
+    """A run is under way; the extension ``job`` is its path."""
+
+    status, slug, title = 409, "reindex-running", "The catalogue is being indexed"
+
+
+class ReindexFailedError(ServiceError):
+    """A run ended early; the log says why, the client need not know paths."""
+
+    status, slug, title = 409, "reindex-failed", "The catalogue could not be indexed"
+
+
+class ReindexInterruptedError(ServiceError):
+    """A run ended with the server it ran in."""
+
+    status, slug, title = 409, "reindex-interrupted", "Indexing was interrupted"
+
+
 class NoWeightsError(ServiceError):
     """The model has learned nothing yet; the extension ``train`` is the command that changes it."""
 
@@ -140,7 +162,7 @@ class UnsupportedFormatError(ServiceError):
     status, slug, title = 415, "unsupported-format", "The format is not supported"
 
 
-class InvalidRequestError(ServiceError):
+class InvalidRequestError(ServiceError, ValueError):
     """A parameter or field is missing, unknown, ill-typed or out of range."""
 
     status, slug, title = 422, "invalid-request", "The request is not valid"
@@ -180,6 +202,12 @@ class CannotGenerateError(ServiceError):
     """The server searches, but has nothing that runs models."""
 
     status, slug, title = 501, "cannot-generate", "The server cannot run models"
+
+
+class CannotReindexError(ServiceError):
+    """The server knows no catalogue."""
+
+    status, slug, title = 501, "cannot-reindex", "The server cannot index"
 
 
 class NotReadyError(ServiceError):

@@ -12,10 +12,14 @@ from service.errors import (
     PROBLEM_JSON,
     CannotExplainError,
     CannotGenerateError,
+    CannotReindexError,
     NoDecoderError,
     NoResultError,
     NoWeightsError,
     PhotoMissingError,
+    ReindexFailedError,
+    ReindexInterruptedError,
+    ReindexRunningError,
     ServiceError,
     UnableModelError,
     UnknownItemError,
@@ -23,13 +27,15 @@ from service.errors import (
     UnknownModelError,
     UnknownWeightsError,
 )
-from service.schemas import ExplainOptions, ItemQuery, Problem, SearchOptions
+from service.schemas import ExamplesQuery, ExplainOptions, ItemQuery, Problem, SearchOptions
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
     InterpolationOptions,
     LikelihoodOptions,
     ReconstructionOptions,
+    ReindexOptions,
+    ReindexResponse,
     SampleOptions,
 )
 
@@ -51,6 +57,7 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/models/{name}/": (400, 404, 408, 409, 413, 415, 422, 429, 501, 504),
     "/v1/jobs/": (404, 504),
     "/v1/jobs/{job_id}/result": (404, 409, 422, 501, 504),
+    "/v1/reindex": (408, 409, 413, 415, 422, 429, 501, 504),
     "/readyz": (503, 504),
 }
 # Errors that only calls with these prefixes answer; the others of their status are everyone's.
@@ -64,6 +71,10 @@ ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnknownWeightsError: (ONE_MODEL,),
     NoWeightsError: (ONE_MODEL,),
     UnknownJobError: ("/v1/jobs/",),
+    ReindexRunningError: ("/v1/reindex",),
+    ReindexFailedError: ("/v1/jobs/",),
+    ReindexInterruptedError: ("/v1/jobs/",),
+    CannotReindexError: ("/v1/reindex",),
     NoResultError: (ONE_MODEL, "/v1/jobs/"),
     UnableModelError: (ONE_MODEL, "/v1/jobs/"),
     CannotGenerateError: (MODELS, "/v1/jobs/"),
@@ -136,7 +147,8 @@ def extra_schemas() -> dict[str, Any]:
     """Schemas of what is read by hand: bodies and problems."""
     schemas: dict[str, Any] = {}
     bodies: tuple[type[BaseModel], ...] = (
-        ItemQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
+        ItemQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
+        ReindexOptions, ReindexResponse,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
@@ -155,6 +167,12 @@ def extra_schemas() -> dict[str, Any]:
         schemas[name] = form(description, {"image": image, **fields})
     schemas["ImageForm"] = form("A photo.", {"image": image})
     several = {"type": "array", "items": image}
+    either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}
+    schemas["SearchForm"]["properties"] |= {
+        "positives": either | {"description": "Like these: files, or ids of items."},
+        "negatives": either | {"description": "But not like these: files, or ids of items."},
+    }
+    schemas["SearchForm"]["required"] = []  # either `image` or `positives`
     for name, description, chosen, files, required in MODEL_FORMS:
         fields = chosen.model_json_schema(ref_template=REF)["properties"]
         fields |= {field: several if many else image for field, many in files.items()}

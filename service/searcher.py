@@ -14,6 +14,7 @@ from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import ImageError
 from models.images.decode import FORMATS
 from service.errors import (
+    InvalidRequestError,
     NotReadyError,
     UnknownItemError,
     UnsupportedFormatError,
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # A generation may be published between two steps of a search; it is not published twice so soon.
 SWITCHES = 3
+LEAST_LENGTH = 1e-3  # of a combination of unit vectors; below, rounding decides its direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,60 @@ class Searcher:
         if vector is None:
             raise UnknownItemError(item_id)
         return self.search(vector, limit, exact=exact, exclude=[item_id, *exclude], watch=watch)
+
+    def combine(
+        self,
+        positives: Sequence[bytes | str],
+        negatives: Sequence[bytes | str],
+        *,
+        watch: Stopwatch | None = None,
+    ) -> Vectors:
+        """The vector (dim,) of this one, but like that: of unit length.
+
+        Twice the mean of the positives less the mean of the negatives, which is a - b + c for two
+        and one; without negatives, the mean. All vectors are of unit length, so each example
+        counts the same.
+
+        Args:
+            positives: The bytes of image files, or ids of items; at least one.
+            negatives: The same; none or more.
+            watch: Times the steps.
+
+        Raises:
+            UnknownItemError: There is no such item (any more).
+            InvalidRequestError: They cancel each other out.
+        """
+        watch = watch or Stopwatch()
+        self.refresh()
+        rows = self._vectors([*positives, *negatives], watch)  # (P + N, dim)
+        vector = rows[: len(positives)].mean(0)
+        if negatives:
+            vector = 2 * vector - rows[len(positives) :].mean(0)
+        length = float(np.linalg.norm(vector))
+        if length < LEAST_LENGTH:
+            raise InvalidRequestError(
+                "The examples cancel each other out, so nothing is left to look for. Leave out "
+                "those that stand on both sides."
+            )
+        unit: Vectors = (vector / length).astype(np.float32)
+        return unit
+
+    def _vectors(self, examples: Sequence[bytes | str], watch: Stopwatch) -> Vectors:
+        """The vectors (N, dim) of photos and items, the photos embedded in one go."""
+        ids = [example for example in examples if isinstance(example, str)]
+        with watch.step("fetch"):
+            found = dict(zip(ids, self.engine.vectors(ids), strict=True)) if ids else {}
+        with watch.step("decode"):
+            photos = [self.decode(example) for example in examples if isinstance(example, bytes)]
+        with watch.step("embed"):
+            embedded = iter(self.embed(np.stack(photos)) if photos else ())
+        rows = []
+        for example in examples:
+            row = found[example] if isinstance(example, str) else next(embedded)
+            if row is None:
+                raise UnknownItemError(str(example))
+            rows.append(row)
+        return np.stack(rows)
 
     def search(
         self,

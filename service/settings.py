@@ -38,6 +38,16 @@ class Settings(BaseSettings):
         description="What embeds: `onnx`, `openvino`, `torch`; `auto` is `onnx`, or `torch` "
         "where the weights have no usable export.",
     )
+    catalogue: Path | None = Field(
+        default=None,
+        description="Catalogue that `POST /v1/reindex` indexes: a folder of photos or a manifest. "
+        "Without it, that call is answered 501.",
+    )
+    reindex_workers: PositiveInt = Field(
+        default=1,
+        description="Threads that read and embed while re-indexing. One leaves the other cores to "
+        "searches.",
+    )
     host: str = Field(
         default="127.0.0.1",
         description="Address to listen on. The default cannot be reached from other machines.",

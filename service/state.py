@@ -13,6 +13,8 @@ from service.batching import Admission, Batcher
 from service.errors import InvalidRequestError
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
+from service.queries import Examples
+from service.reindexing import Reindexer
 from service.schemas import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.settings import Settings
@@ -25,7 +27,8 @@ class State:
     """Everything a request needs, made once by ``create_app``.
 
     Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, and so
-    has explaining, and so have the jobs of models. A lone search stays in one thread from decoding
+    has explaining, and so have
+    the jobs of models, and re-indexing. A lone search stays in one thread from decoding
     on. The event loop does none of them.
     """
 
@@ -43,6 +46,14 @@ class State:
         )
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
         self.studio = Studio(settings.weights, self.jobs)
+        self.reindexer = Reindexer(
+            settings.catalogue,
+            settings.store,
+            searcher.embedder,
+            workers=settings.reindex_workers,
+            jobs=self.jobs,
+        )
+        self.reindexer.recall()
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
@@ -114,6 +125,21 @@ class State:
             ),
             watch,
         )
+
+    async def search_examples(self, examples: Examples, watch: Stopwatch) -> Answer:
+        """The items that look like some examples and unlike others, without any of these."""
+        asked = examples.options
+        limit = self.limit(asked)
+        every = (*examples.positives, *examples.negatives)
+        without = [example for example in every if isinstance(example, str)]
+
+        def work() -> Answer:
+            vector = self.searcher.combine(examples.positives, examples.negatives, watch=watch)
+            return self.searcher.search(
+                vector, limit, exact=asked.exact, exclude=[*without, *asked.exclude], watch=watch
+            )
+
+        return await self.run(work, watch)
 
     def limit(self, options: SearchOptions) -> int:
         """How many items to answer; refuses more than the settings allow."""
