@@ -352,7 +352,7 @@ class Model(GenerativeModel):
             return params.unsqueeze(1)
 
         task = Task(self, self.likelihood, self.levels, noise, x, known)
-        return draw(task, told, method=method)
+        return draw(task, told, None, method=method)
 
     # -- training ------------------------------------------------------------------------------
 

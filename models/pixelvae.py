@@ -36,6 +36,8 @@ from models.nn.metric import Metric, MetricSettings
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
 from models.nn.upsampler import Upsampler
+from models.sampling.methods import Method, Task, draw
+from models.sampling.stacks import GatedWalk, gated_decoder
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 from models.training.shapes import NUMBERS as SHAPE_NUMBERS
@@ -220,25 +222,27 @@ class Model(GenerativeModel):
         return self.draw(z, noise.to(z))
 
     @torch.no_grad()
-    def draw(self, z: Tensor, noise: Tensor) -> Tensor:
-        """Draw with given uniform noise (B, N, h, w): the same noise gives the same picture."""
-        condition = self.condition(z)
-        B, _, H, W = condition.shape
-        x = condition.new_zeros(B, self.config.channels, H, W)
-        reach = self.pixelcnn.rows
-        for i in range(H):
-            # A pixel depends on the rows above it within the field and on as many columns to
-            # either side, and on no other.
-            rows = slice(max(0, i - reach), i + 1)
-            for j in range(W):
-                left = max(0, j - reach)
-                field = (..., rows, slice(left, j + reach + 1))
-                params = at_least_float32(self.pixelcnn(x[field], condition[field]))
-                here = params[:, :, -1:, j - left : j - left + 1]  # (B, P, 1, 1)
-                x[:, :, i, j] = self.likelihood.draw(here, noise[:, :, i : i + 1, j : j + 1])[
-                    ..., 0, 0
-                ]
-        return x
+    def draw(self, z: Tensor, noise: Tensor, *, method: Method = "auto") -> Tensor:
+        """Draw with given uniform noise (B, N, h, w): the same noise gives the same picture.
+
+        By whatever method (``models.sampling.methods``), of the same z.
+        """
+        net = self.pixelcnn
+        condition = self.condition(z).double()
+        blank = z.new_zeros(len(z), self.config.channels, *noise.shape[2:])
+
+        def told(twin: GatedPixelCNN, x: Tensor, rows: Tensor) -> Tensor:
+            params: Tensor = twin(x, condition[rows])
+            return params.unsqueeze(1)
+
+        def walk(twin: GatedPixelCNN) -> GatedWalk:
+            return gated_decoder(twin, condition)
+
+        task = Task(
+            net, self.likelihood, self.config.levels, noise, blank,
+            torch.zeros_like(noise[:, :1], dtype=torch.bool),
+        )  # fmt: skip
+        return draw(task, told, walk if self.config.layers else None, method=method)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""

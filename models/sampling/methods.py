@@ -18,14 +18,15 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
 from models.nn.categorical import snap
+from models.sampling.cached import Walk, walk_through
 
-Method = Literal["auto", "naive", "jacobi"]
+Method = Literal["auto", "naive", "cached", "jacobi"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -80,8 +81,31 @@ def in_double(model: Net) -> Net:
     return model if double else copy.deepcopy(model).double()
 
 
+def chosen(method: Method, *, device: torch.device, walks: bool) -> Method:
+    """What ``auto`` means here.
+
+    Args:
+        method: What was asked for.
+        device: Where the model lies.
+        walks: Whether there is anything to remember: a factorised decoder has nothing.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    if method not in get_args(Method):
+        raise ValueError(
+            f"There is no sampling method '{method}'. Methods: {', '.join(get_args(Method))}."
+        )
+    if method == "cached" and not walks:
+        return "jacobi"
+    if method != "auto":
+        return method
+    return "cached" if walks and device.type == "cpu" else "jacobi"
+
+
 def draw(
-    task: Task, told: Callable[[Any, Tensor, Tensor], Tensor], *, method: Method = "auto"
+    task: Task, told: Callable[[Any, Tensor, Tensor], Tensor],
+    walk: Callable[[Any], Walk] | None, *, method: Method = "auto",
 ) -> Tensor:  # fmt: skip
     """Draw the picture that ``task`` asks for: (B, C, H, W) of the type of its ``x``.
 
@@ -90,12 +114,19 @@ def draw(
         told: The model in float64, pictures (b, C, H, W), and which rows of the batch they are (b,)
             -> the parameters of every value's distribution, given those before it,
             (b, steps, P, H, W).
+        walk: The model in float64 -> how it is walked through, cached; None if there is no use.
         method: How; ``auto`` chooses.
+
+    Raises:
+        ValueError: There is no such method.
     """
     twin = in_double(task.model)
     noise, known = task.noise.double(), task.known
     x = torch.where(known, snap(task.x.double(), task.levels), 0.0)
-    if method == "naive":
+    way = chosen(method, device=x.device, walks=walk is not None)
+    if way == "cached" and walk is not None:
+        drawn = walk_through(walk(twin), task.likelihood, noise, x, known, task.steps)
+    elif way == "naive":
         drawn = _naive(partial(told, twin), task, noise, x)
     else:
         drawn = _jacobi(partial(told, twin), task, noise, x)
