@@ -18,8 +18,11 @@ Steps = list[tuple[int, NDArray[np.int64]]]
 
 
 def kernel(conv: nn.Module) -> tuple[Array, Array]:
-    """Weight (O, I, h, w), masked where the layer masks it, and bias (O,)."""
-    assert isinstance(conv, nn.Conv2d | CausalConv2d)
+    """Weight (O, I, h, w), masked where the layer masks it, and bias (O,).
+
+    Of a transposed convolution torch keeps the weight as (I, O, h, w), and so it comes.
+    """
+    assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d | CausalConv2d)
     weight = conv.weight * conv.mask if isinstance(conv, CausalConv2d) else conv.weight
     assert conv.bias is not None
     return array(weight), array(conv.bias)

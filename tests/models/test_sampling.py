@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 import models
-from models import pixelcnn, pixelvae
+from models import pixelcnn, pixelcnn_pp, pixelvae
 from models.nn.categorical import Categorical
 from models.nn.likelihoods import Bernoulli, LogisticMixture
 from models.sampling.draws import drawing
@@ -152,8 +152,9 @@ def test_what_cannot_be_drawn_is_refused():
 
 # -- whole networks ------------------------------------------------------------------------------
 
-PIXELCNN = pixelcnn.Config(size=6, levels=8, width=12, layers=3, head=9, first_kernel=5)
-PIXELVAE = replace(pixelvae.presets()["tiny"].config, target_size=6, layers=3)
+PIXELCNN = pixelcnn.Config(size=5, levels=8, width=12, layers=2, head=9, first_kernel=5)
+PIXELVAE = replace(pixelvae.presets()["tiny"].config, target_size=6, layers=2)
+PIXELCNN_PP = replace(pixelcnn_pp.presets()["tiny"].config, size=6, width=6)
 CASES = {
     "pixelcnn plain": ("pixelcnn", PIXELCNN),
     "pixelcnn plain, grey, 5 x 5": ("pixelcnn", replace(PIXELCNN, channels=1, kernel=5)),
@@ -167,6 +168,15 @@ CASES = {
         "pixelcnn",
         replace(PIXELCNN, gated=True, channels=1, likelihood="bernoulli", classes=3)),
     "pixelcnn gated, labels": ("pixelcnn", replace(PIXELCNN, gated=True, classes=3)),
+    "pixelcnn_pp": ("pixelcnn_pp", PIXELCNN_PP),
+    "pixelcnn_pp, one scale, grey": (
+        "pixelcnn_pp", replace(PIXELCNN_PP, size=5, scales=1, blocks=2, channels=1)),
+    "pixelcnn_pp, two blocks": ("pixelcnn_pp", replace(PIXELCNN_PP, blocks=2)),
+    "pixelcnn_pp, three scales, binary": (
+        "pixelcnn_pp",
+        replace(PIXELCNN_PP, size=8, scales=3, channels=1, likelihood="bernoulli")),
+    "pixelcnn_pp, four scales, labels": (
+        "pixelcnn_pp", replace(PIXELCNN_PP, size=8, scales=4, classes=3)),
     "pixelvae": ("pixelvae", PIXELVAE),
     "pixelvae, 5 x 5": ("pixelvae", replace(PIXELVAE, kernel=5)),
     "pixelvae, binary": ("pixelvae", replace(PIXELVAE, channels=1, likelihood="bernoulli")),
@@ -190,7 +200,7 @@ def model(request):
 def given(model, batch, seed=1):
     """What ``draw`` wants: (arguments before the noise, noise, arguments after it)."""
     c = model.config
-    colours = 1 if isinstance(model.likelihood, Bernoulli | LogisticMixture) else c.channels
+    colours = 1 if isinstance(model.likelihood, LogisticMixture) else c.channels
     side = c.target_size
     noise = torch.rand(
         batch, colours * model.likelihood.noise, side, side, generator=seeded(seed)
@@ -200,26 +210,26 @@ def given(model, batch, seed=1):
     return (noise, torch.arange(batch) % c.classes) if c.classes else (noise,)
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7])
-def test_all_ways_give_the_same_picture(model, batch):
-    arguments = given(model, batch)
-    drawn = {method: model.draw(*arguments, method=method) for method in METHODS}
-    assert torch.equal(drawn["cached"], drawn["naive"])
-    assert torch.equal(drawn["jacobi"], drawn["naive"])
-    assert torch.equal(model.draw(*arguments), drawn["naive"])
-    assert drawn["naive"].dtype == next(model.parameters()).dtype
-    other = model.draw(*given(model, batch, seed=2))
-    assert not torch.equal(other, drawn["naive"])
+def test_all_ways_give_the_same_picture(model):
+    """Bit for bit, however many are drawn at once."""
+    arguments = given(model, 5)
+    naive = model.draw(*arguments, method="naive")
+    assert naive.dtype == next(model.parameters()).dtype
+    for batch in (1, 2, 5):
+        some = [argument[:batch] for argument in arguments]
+        for method in ("cached", "jacobi", "auto"):
+            assert torch.equal(model.draw(*some, method=method), naive[:batch]), (batch, method)
+    assert not torch.equal(model.draw(*given(model, 5, seed=2)), naive)
 
 
 def test_all_ways_keep_what_is_known(model):
     if not hasattr(model, "complete"):
         pytest.skip("completes nothing")
-    noise, *labels = given(model, 3)
+    noise, *labels = given(model, 2)
     c = model.config
-    x = torch.rand(3, c.channels, c.size, c.size, generator=seeded(3)) * 2 - 1
-    known = torch.zeros(3, 1, c.size, c.size, dtype=torch.bool)
-    for row, count in enumerate((3, 15, c.size**2)):  # each picture as much as it has
+    x = torch.rand(2, c.channels, c.size, c.size, generator=seeded(3)) * 2 - 1
+    known = torch.zeros(2, 1, c.size, c.size, dtype=torch.bool)
+    for row, count in enumerate((9, c.size**2)):  # each picture as much as it has
         known[row].view(-1)[:count] = True
     drawn = [
         model.draw(noise, *labels, x=x, known=known, method=method) for method in METHODS
@@ -260,7 +270,7 @@ def test_a_walk_says_at_every_pixel_what_the_whole_pass_says(model, monkeypatch)
 
 def test_sampling_changes_neither_the_weights_nor_their_type(model):
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    for method in METHODS:
+    for method in ("cached", "jacobi"):
         model.draw(*given(model, 1), method=method)
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key
