@@ -4,6 +4,7 @@ The same as ``likelihood.draw``, in fewer and cheaper calls; what depends on the
 computed for all pixels beforehand.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from models.nn.categorical import Categorical
 from models.nn.likelihoods import Bernoulli, LogisticMixture
 from models.sampling.rows import Array
+
+FEW = 3  # pictures for which plain numbers are sooner done with than arrays
 
 # Parameters (B, P) and what the noise of the pixel became (B, N) -> values (B, C).
 Draw = Callable[[Array, Array], Array]
@@ -70,8 +73,29 @@ def _mixture(likelihood: LogisticMixture) -> Draw:
         x -= 1.0
         return x
 
+    def draw_one(params: list[float], noise: list[float]) -> list[float]:
+        top = max(params[:K])
+        cumulated, total = [], 0.0
+        for logit in params[:K]:
+            total += math.exp(logit - top)
+            cumulated.append(total)
+        border = noise[0] * total
+        k = K + sum(border > share for share in cumulated[:-1])
+        values: list[float] = []
+        for channel in range(C):
+            scale = math.exp(max(params[k + (C + channel) * K], floor))
+            value = params[k + channel * K] + scale * noise[1 + channel]
+            for number in range(channel):  # green: 0 by red; blue: 1 by red, 2 by green
+                which = 2 * C + (0 if channel == 1 else 1 + number)
+                value += math.tanh(params[k + which * K]) * values[number]
+            values.append(round((min(max(value, -1.0), 1.0) + 1.0) * half) / half - 1.0)
+        return values
+
     def draw(params: Array, noise: Array) -> Array:
         out: Array
+        if len(params) <= FEW:
+            each = zip(params.tolist(), noise.tolist(), strict=True)
+            return np.array([draw_one(p, u) for p, u in each])
         logits = params[:, :K]
         cumulated = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
         chosen = (noise[:, :1] * cumulated[:, -1:] > cumulated).sum(1)

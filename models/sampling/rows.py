@@ -140,14 +140,12 @@ class PixelConv:
 def concat_elu(x: Array, out: Array) -> None:
     """ELU of a feature and of its negative: (..., C) -> into (..., 2C)."""
     C = x.shape[-1]
-    both = np.empty(out.shape)
-    both[..., :C] = x
-    np.negative(x, out=both[..., C:])
-    low = np.minimum(both, 0.0)
+    low = np.copysign(x, -1.0)  # -|x|
     np.exp(low, out=low)
     low -= 1.0
-    # exp(x) - 1 is above x below 0, and 0 above: the larger of the two is ELU.
-    np.maximum(both, low, out=out)
+    # Of exp(-|x|) - 1 and x, x is the larger above 0 and the smaller below: the larger is ELU.
+    np.maximum(x, low, out=out[..., :C])
+    np.maximum(-x, low, out=out[..., C:])
 
 
 class Dense:

@@ -143,6 +143,9 @@ def test_a_draw_is_the_likelihoods_own(likelihood):
     draw, prepared = drawing(likelihood, noise[..., 0, 0].numpy())
     found = draw(params[..., 0, 0].numpy(), prepared)
     assert np.array_equal(found, likelihood.draw(params, noise)[..., 0, 0].numpy())
+    for first in range(0, 900, 3):  # few at once are drawn in another way
+        few = slice(first, first + 3)
+        assert np.array_equal(draw(params[few, :, 0, 0].numpy(), prepared[few]), found[few])
 
 
 def test_what_cannot_be_drawn_is_refused():
