@@ -37,6 +37,7 @@ from models.nn.likelihoods import Bernoulli
 from models.nn.masked import ALWAYS, CausalConv2d, Colours, colours_of
 from models.nn.precision import at_least_float32
 from models.sampling.methods import Method, Task, draw, refuse_gaps
+from models.sampling.rows import array
 from models.sampling.stacks import GatedWalk, PlainWalk, gated_pixelcnn
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
@@ -364,12 +365,11 @@ class Model(GenerativeModel):
             params: Tensor = twin(x, None if labels is None else labels[rows])
             return params
 
-        def walk(twin: Model) -> PlainWalk | GatedWalk:
+        def walk() -> PlainWalk | GatedWalk:
             if self.config.gated:
-                return gated_pixelcnn(
-                    twin, len(noise), None if condition is None else condition.double()
-                )
-            return PlainWalk(twin, len(noise))
+                given = None if condition is None else array(condition)
+                return gated_pixelcnn(self, len(noise), given)
+            return PlainWalk(self, len(noise))
 
         task = Task(self, self.likelihood, self.levels, noise, x, known)
         return draw(task, told, walk, method=method)

@@ -37,6 +37,7 @@ from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
 from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
 from models.sampling.methods import Method, Task, draw, refuse_gaps
+from models.sampling.rows import array
 from models.sampling.strided import StridedWalk
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
@@ -352,10 +353,9 @@ class Model(GenerativeModel):
             params: Tensor = twin(x, None if labels is None else labels[rows])
             return params.unsqueeze(1)
 
-        def walk(twin: Model) -> StridedWalk:
-            return StridedWalk(
-                twin, len(noise), None if condition is None else condition.double()
-            )  # fmt: skip
+        def walk() -> StridedWalk:
+            given = None if condition is None else array(condition)
+            return StridedWalk(self, len(noise), given)
 
         task = Task(self, self.likelihood, self.levels, noise, x, known)
         return draw(task, told, walk, method=method)

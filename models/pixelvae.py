@@ -235,8 +235,8 @@ class Model(GenerativeModel):
             params: Tensor = twin(x, condition[rows])
             return params.unsqueeze(1)
 
-        def walk(twin: GatedPixelCNN) -> GatedWalk:
-            return gated_decoder(twin, condition)
+        def walk() -> GatedWalk:
+            return gated_decoder(net, condition)
 
         task = Task(
             net, self.likelihood, self.config.levels, noise, blank,

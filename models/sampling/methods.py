@@ -105,7 +105,7 @@ def chosen(method: Method, *, device: torch.device, walks: bool) -> Method:
 
 def draw(
     task: Task, told: Callable[[Any, Tensor, Tensor], Tensor],
-    walk: Callable[[Any], Walk] | None, *, method: Method = "auto",
+    walk: Callable[[], Walk] | None, *, method: Method = "auto",
 ) -> Tensor:  # fmt: skip
     """Draw the picture that ``task`` asks for: (B, C, H, W) of the type of its ``x``.
 
@@ -114,22 +114,20 @@ def draw(
         told: The model in float64, pictures (b, C, H, W), and which rows of the batch they are (b,)
             -> the parameters of every value's distribution, given those before it,
             (b, steps, P, H, W).
-        walk: The model in float64 -> how it is walked through, cached; None if there is no use.
+        walk: Builds what walks through the model, cached; None if that is of no use.
         method: How; ``auto`` chooses.
 
     Raises:
         ValueError: There is no such method.
     """
-    twin = in_double(task.model)
     noise, known = task.noise.double(), task.known
     x = torch.where(known, snap(task.x.double(), task.levels), 0.0)
     way = chosen(method, device=x.device, walks=walk is not None)
     if way == "cached" and walk is not None:
-        drawn = walk_through(walk(twin), task.likelihood, noise, x, known, task.steps)
-    elif way == "naive":
-        drawn = _naive(partial(told, twin), task, noise, x)
-    else:
-        drawn = _jacobi(partial(told, twin), task, noise, x)
+        drawn = walk_through(walk(), task.likelihood, noise, x, known, task.steps)
+        return drawn.to(task.x)
+    passes = partial(told, in_double(task.model))
+    drawn = (_naive if way == "naive" else _jacobi)(passes, task, noise, x)
     return drawn.to(task.x)
 
 

@@ -73,6 +73,7 @@ class PixelConv:
     """The part of a causal convolution that lies in the pixel's own row, after what lies above.
 
     Attributes:
+        out: For each step of a pixel (B, O), what ``at`` writes and returns.
         row: (B, W, I), the row so far; column j has to be there when ``at(j)`` is asked for.
         beside: (B, W, E), further features of a pixel that enter with it.
         base: (B, W, O), what is added to every pixel of the row: the rows above, the bias.
@@ -106,6 +107,7 @@ class PixelConv:
         skipped = extra if taps > 1 else 0
         flat = weights.reshape(-1, outputs)[skipped:]
         across, _, deep = self.buffer.strides
+        self.out: list[Array] = []
         self.steps, low = [], 0
         for known, wanted in steps or [(inputs, np.arange(outputs))]:
             K = len(flat) - inputs + known
@@ -115,7 +117,8 @@ class PixelConv:
             ]
             bases = [self.base[:, j, low : low + len(wanted)] for j in range(width)]
             matrix = np.ascontiguousarray(flat[:K, wanted])
-            self.steps.append((views, matrix, bases, np.empty((batch, len(wanted)))))
+            self.out.append(np.empty((batch, len(wanted))))
+            self.steps.append((views, matrix, bases, self.out[-1]))
             low += len(wanted)
 
     def above(self, weight: Array, bias: Array, *, stride: int = 1) -> RowConv:
@@ -137,15 +140,20 @@ class PixelConv:
         return out
 
 
-def concat_elu(x: Array, out: Array) -> None:
-    """ELU of a feature and of its negative: (..., C) -> into (..., 2C)."""
-    C = x.shape[-1]
+def concat_elu(x: Array, out: tuple[Array, Array]) -> None:
+    """ELU of a feature, and of its negative: (..., C) -> into two of (..., C)."""
     low = np.copysign(x, -1.0)  # -|x|
     np.exp(low, out=low)
     low -= 1.0
     # Of exp(-|x|) - 1 and x, x is the larger above 0 and the smaller below: the larger is ELU.
-    np.maximum(x, low, out=out[..., :C])
-    np.maximum(-x, low, out=out[..., C:])
+    np.maximum(x, low, out=out[0])
+    np.maximum(-x, low, out=out[1])
+
+
+def halves(x: Array) -> tuple[Array, Array]:
+    """Views of the two halves of the channels: (..., 2C) -> two of (..., C)."""
+    C = x.shape[-1] // 2
+    return x[..., :C], x[..., C:]
 
 
 class Dense:

@@ -86,7 +86,7 @@ class PlainWalk:
     """A plain PixelCNN: a first convolution and residual blocks.
 
     Args:
-        model: In float64.
+        model: A plain ``pixelcnn``.
         batch: How many pictures are drawn.
     """
 
@@ -258,8 +258,8 @@ class GatedWalk:
         self.entrance.cells[step][j][:] = values
 
 
-def gated_pixelcnn(model: Any, batch: int, condition: Tensor | None) -> GatedWalk:
-    """The walk of a gated ``pixelcnn`` in float64, under a condition (B, classes) or none."""
+def gated_pixelcnn(model: Any, batch: int, condition: Array | None) -> GatedWalk:
+    """The walk of a gated ``pixelcnn``, under a condition (B, classes) or none."""
     c = model.config
     shape, G, r = (batch, c.size), c.channels, c.first_kernel // 2
     stack = model.stack
@@ -272,7 +272,8 @@ def gated_pixelcnn(model: Any, batch: int, condition: Tensor | None) -> GatedWal
     layers = [
         GatedLayer(
             layer, steps, shape,
-            None if condition is None else array(layer.condition(condition))[None, :, None],
+            None if condition is None
+            else (condition @ array(layer.condition.weight).T)[None, :, None],
         )
         for layer in stack.layers
     ]  # fmt: skip
@@ -281,11 +282,16 @@ def gated_pixelcnn(model: Any, batch: int, condition: Tensor | None) -> GatedWal
 
 
 def gated_decoder(net: Any, condition: Tensor) -> GatedWalk:
-    """The walk of a PixelVAE's ``GatedPixelCNN`` in float64, under a condition (B, K, H, W)."""
+    """The walk of a PixelVAE's ``GatedPixelCNN``, under a condition (B, K, H, W)."""
     B, _, _, W = condition.shape
+    maps = np.ascontiguousarray(array(condition.permute(2, 0, 3, 1)))  # (H, B, W, K)
 
-    def rows(maps: Tensor) -> Array:
-        return np.ascontiguousarray(array(maps.permute(2, 0, 3, 1)))  # (H, B, W, C)
+    def rows(conv: nn.Module) -> Array:
+        """What a layer of 1 x 1 makes of the condition: (H, B, W, C)."""
+        weight, bias = kernel(conv)
+        product: Array = maps @ weight[:, :, 0, 0].T
+        product += bias
+        return product
 
     w, b = kernel(net.first_h)
     own = np.zeros((*w.shape[:2], 2))  # the pixel to the left, and nothing of the pixel itself
@@ -297,9 +303,8 @@ def gated_decoder(net: Any, condition: Tensor) -> GatedWalk:
     entrance = Entrance(own, np.zeros(width), [(0, every)], channels, (B, W), 1)
     first, first_bias = kernel(net.first_v)
     layers = [
-        GatedLayer(layer, [(width, every)], (B, W), rows(layer.condition(condition)))
-        for layer in net.layers
+        GatedLayer(layer, [(width, every)], (B, W), rows(layer.condition)) for layer in net.layers
     ]
     head = Exit(net.head[1], net.head[3], B, 1)
-    alone = rows(net.skip(condition))
+    alone = rows(net.skip)
     return GatedWalk(entrance, (ones_first(first), first_bias), layers, head, alone)

@@ -8,10 +8,9 @@ one takes its step; what it gives serves four pixels of the finer one, and waits
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from models.nn.shifted import Doubling, GatedBlock, ShiftedConv2d
-from models.sampling.rows import Array, PixelConv, RowConv, array, concat_elu
+from models.sampling.rows import Array, PixelConv, RowConv, array, concat_elu, halves
 from models.sampling.stacks import kernel, ones_first
 
 
@@ -22,11 +21,12 @@ def _beside(block: GatedBlock) -> Array:
     return array(block.beside.weight)[:, :, 0, 0]
 
 
-def _biases(block: GatedBlock, condition: Tensor | None) -> tuple[Array, Array]:
+def _biases(block: GatedBlock, condition: Array | None) -> tuple[Array, Array]:
     """Of both convolutions, with what a label adds: (C,) and (B or 1, 1, 2C)."""
     first, second = kernel(block.first.conv)[1], kernel(block.second.conv)[1][None, None]
     if block.condition is not None:
-        second = second + array(block.condition(condition))[:, None]
+        assert condition is not None
+        second = second + (condition @ array(block.condition.weight).T)[:, None]
     return first, second
 
 
@@ -39,13 +39,13 @@ class DownBlock:
     """A gated block of the stream of whole rows.
 
     Args:
-        block: In float64.
+        block: The torch module.
         batch: B.
         width: W of its scale.
         condition: (B, classes), or None.
     """
 
-    def __init__(self, block: GatedBlock, batch: int, width: int, condition: Tensor | None) -> None:
+    def __init__(self, block: GatedBlock, batch: int, width: int, condition: Array | None) -> None:
         w1, _ = kernel(block.first.conv)
         w2, _ = kernel(block.second.conv)
         b1, self.bias = _biases(block, condition)
@@ -55,13 +55,15 @@ class DownBlock:
         )  # fmt: skip
         self.beside = _beside(block).T.copy()
 
+        self.inner = halves(self.second.input)
+
     def __call__(self, x: Array, activated: Array, shortcut: Array | None) -> Array:
         """A row (B, W, C), its ELUs (B, W, 2C) and those of a shortcut -> (B, W, C)."""
         self.first.input[:] = activated
         inner = self.first()
         if shortcut is not None:
             inner += shortcut @ self.beside
-        concat_elu(inner, self.second.input)
+        concat_elu(inner, self.inner)
         both = self.second() + self.bias
         C = x.shape[2]
         np.negative(both[..., C:], out=both[..., C:])
@@ -74,7 +76,7 @@ class RightBlock:
     """A gated block of the stream that also sees what lies to the left, pixel by pixel.
 
     Args:
-        block: In float64.
+        block: The torch module.
         batch: B.
         width: W of its scale.
         condition: (B, classes), or None.
@@ -82,7 +84,7 @@ class RightBlock:
     """
 
     def __init__(
-        self, block: GatedBlock, batch: int, width: int, condition: Tensor | None, *,
+        self, block: GatedBlock, batch: int, width: int, condition: Array | None, *,
         shortcut: bool,
     ) -> None:  # fmt: skip
         (w1, _), (w2, _) = kernel(block.first.conv), kernel(block.second.conv)
@@ -105,11 +107,12 @@ class RightBlock:
         ]
         self.first.base[:] = b1  # what there is above the first row
         self.second.base[:] = 0.0
+        self.given = [self.first.row[:, j] for j in range(width)]
         self.cells = [
-            (self.first.row[:, j], self.first.beside[:, j], self.second.row[:, j])
+            (halves(self.given[j]), self.first.beside[:, j], halves(self.second.row[:, j]))
             for j in range(width)
         ]
-        self.sum = np.empty((batch, C))
+        self.gate = halves(self.second.out[0])
 
     def begin_row(self, i: int, activated: Array) -> None:
         """What row ``i`` takes from above, and from the rows' stream there, by its ELUs."""
@@ -126,12 +129,11 @@ class RightBlock:
         if shortcut is not None:
             beside[:] = shortcut
         concat_elu(self.first.at(j), second)
-        both = self.second.at(j)
-        C = x.shape[1]
-        gate = both[:, C:]
+        self.second.at(j)
+        value, gate = self.gate
         np.exp(gate, out=gate)
         gate += 1.0
-        out = np.divide(both[:, :C], gate)
+        out: Array = value / gate
         out += x
         return out
 
@@ -210,13 +212,13 @@ class Scale:
     """One resolution: the blocks on the way down, the coarser scale, the blocks on the way up.
 
     Args:
-        model: A ``pixelcnn_pp`` in float64.
+        model: A ``pixelcnn_pp``.
         number: 0 is the picture's own.
         batch: B.
         condition: (B, classes), or None.
     """
 
-    def __init__(self, model: Any, number: int, batch: int, condition: Tensor | None) -> None:
+    def __init__(self, model: Any, number: int, batch: int, condition: Array | None) -> None:
         width = model.config.size // 2**number
         self.down = [DownBlock(b, batch, width, condition) for b in model.down[number]]
         self.right = [
@@ -235,8 +237,8 @@ class Scale:
             self.growing = Growing(
                 model.double_down[number], model.double_right[number], batch, width
             )
-        self.activated = np.empty((batch, width, 2 * model.config.width))
         self.last = np.empty((batch, 2 * model.config.width))
+        self.last_halves = halves(self.last)
         self.i = 0
 
     def down_row(self, i: int, x: Array) -> Array:
@@ -267,9 +269,9 @@ class Scale:
         shortcuts = []
         for right in self.right:
             x = right.at(j, x, None)
-            shortcuts.append(right.cells[j][0])  # the ELUs of what it was given
+            shortcuts.append(right.given[j])  # the ELUs of what it was given
         if self.coarser is not None:
-            concat_elu(x, self.last)
+            concat_elu(x, self.last_halves)
             shortcuts.append(self.last)
             coarse = self.halving.at(self.i, j, x)
             if coarse is not None:
@@ -283,7 +285,7 @@ class Scale:
     def _activate(x: Array) -> Array:
         """(B, W, C) -> its ELUs (B, W, 2C)."""
         out = np.empty((*x.shape[:2], 2 * x.shape[2]))
-        concat_elu(x, out)
+        concat_elu(x, halves(out))
         return out
 
 
@@ -291,12 +293,12 @@ class StridedWalk:
     """A PixelCNN++.
 
     Args:
-        model: In float64.
+        model: A ``pixelcnn_pp``.
         batch: How many pictures are drawn.
         condition: (B, classes), or None.
     """
 
-    def __init__(self, model: Any, batch: int, condition: Tensor | None) -> None:
+    def __init__(self, model: Any, batch: int, condition: Array | None) -> None:
         (wd, bd), (wa, ba), (wl, bl) = (
             kernel(first.conv) for first in (model.first_down, model.first_above, model.first_left)
         )

@@ -110,13 +110,13 @@ def measure_decoder(weights: str, rounds: int) -> dict[str, float]:
 def table(found: dict[tuple[int, int], Times]) -> None:
     """Print all that was measured, in seconds, with ratios."""
     print(f"\n{'side':>5}{'batch':>6}{'naive':>11}{'cached':>9}{'jacobi':>9}"
-          f"{'naive/cached':>14}{'naive/jacobi':>14}{'cached/pass':>13}{'in float32':>12}")  # fmt: skip
+          f"{'naive/cached':>14}{'naive/jacobi':>14}{'cached/pass':>13}{'float32':>11}")  # fmt: skip
     for (size, batch), t in found.items():
         jacobi = "-" if t.jacobi is None else f"{t.jacobi / 1000:.2f}"
         ratio = "-" if t.jacobi is None else f"{t.naive / t.jacobi:.1f}"
         print(f"{size:>5}{batch:>6}{t.naive / 1000:>11.2f}{t.cached / 1000:>9.3f}{jacobi:>9}"
               f"{t.naive / t.cached:>14.0f}{ratio:>14}{t.cached / t.double:>13.2f}"
-              f"{t.cached / t.single:>12.2f}", flush=True)  # fmt: skip
+              f"{t.cached / t.single:>11.2f}", flush=True)  # fmt: skip
 
 
 def figures_of(found: dict[tuple[int, int], Times]) -> dict[str, float]:
