@@ -36,7 +36,7 @@ from models.nn.metric import Metric, MetricSettings
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
 from models.nn.upsampler import Upsampler
-from models.sampling.methods import Method, Task, draw
+from models.sampling.methods import Method, Task, draw, in_double
 from models.sampling.stacks import GatedWalk, gated_decoder
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
@@ -194,8 +194,7 @@ class Model(GenerativeModel):
 
     def condition(self, z: Tensor) -> Tensor:
         """What z says about every pixel: (B, D) -> (B, K, h, w)."""
-        maps: Tensor = self.upsampler(z) + self.z_bias(z)[:, :, None, None]
-        return torch.relu(maps)
+        return _condition(self.upsampler, self.z_bias, z)
 
     def score(self, z: Tensor, target: Tensor) -> Tensor:
         """log p(target | z) in nats: (B, D) and (B, C, h, w) -> (B,)."""
@@ -225,10 +224,10 @@ class Model(GenerativeModel):
     def draw(self, z: Tensor, noise: Tensor, *, method: Method = "auto") -> Tensor:
         """Draw with given uniform noise (B, N, h, w): the same noise gives the same picture.
 
-        By whatever method (``models.sampling.methods``), of the same z.
+        By whatever method (``models.sampling.methods``), and however many are drawn at once.
         """
         net = self.pixelcnn
-        condition = self.condition(z).double()
+        condition = _condition(in_double(self.upsampler), in_double(self.z_bias), z.double())
         blank = z.new_zeros(len(z), self.config.channels, *noise.shape[2:])
 
         def told(twin: GatedPixelCNN, x: Tensor, rows: Tensor) -> Tensor:
@@ -349,6 +348,12 @@ class Model(GenerativeModel):
             return (...,), 1.0
         top, left = torch.randint(side - crop + 1, (2,), generator=generator).tolist()
         return (..., slice(top, top + crop), slice(left, left + crop)), (side / crop) ** 2
+
+
+def _condition(upsampler: nn.Module, bias: nn.Module, z: Tensor) -> Tensor:
+    """(B, D) -> the map (B, K, h, w) that every layer of the PixelCNN sees."""
+    maps: Tensor = upsampler(z) + bias(z)[:, :, None, None]
+    return torch.relu(maps)
 
 
 def reparameterise(mean: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:

@@ -110,7 +110,7 @@ def measure_decoder(weights: str, rounds: int) -> dict[str, float]:
 def table(found: dict[tuple[int, int], Times]) -> None:
     """Print all that was measured, in seconds, with ratios."""
     print(f"\n{'side':>5}{'batch':>6}{'naive':>11}{'cached':>9}{'jacobi':>9}"
-          f"{'naive/cached':>14}{'naive/jacobi':>14}{'cached/pass':>13}{'float32':>11}")  # fmt: skip
+          f"{'naive/cached':>14}{'naive/jacobi':>14}{'cached/pass':>13}{'f32':>11}")  # fmt: skip
     for (size, batch), t in found.items():
         jacobi = "-" if t.jacobi is None else f"{t.jacobi / 1000:.2f}"
         ratio = "-" if t.jacobi is None else f"{t.naive / t.jacobi:.1f}"
