@@ -106,13 +106,14 @@ class PixelConv:
             weights[-1, :extra] = beside.T
         skipped = extra if taps > 1 else 0
         flat = weights.reshape(-1, outputs)[skipped:]
-        across, _, deep = self.buffer.strides
+        across, along, deep = self.buffer.strides
+        strides = (across, deep)
         self.out: list[Array] = []
         self.steps, low = [], 0
         for known, wanted in steps or [(inputs, np.arange(outputs))]:
             K = len(flat) - inputs + known
             views = [
-                as_strided(self.buffer[:, j:, skipped:], (batch, K), (across, deep))
+                np.ndarray((batch, K), float, self.buffer, j * along + skipped * deep, strides)
                 for j in range(width)
             ]
             bases = [self.base[:, j, low : low + len(wanted)] for j in range(width)]

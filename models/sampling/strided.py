@@ -23,7 +23,9 @@ def _beside(block: GatedBlock) -> Array:
 
 def _biases(block: GatedBlock, condition: Array | None) -> tuple[Array, Array]:
     """Of both convolutions, with what a label adds: (C,) and (B or 1, 1, 2C)."""
-    first, second = kernel(block.first.conv)[1], kernel(block.second.conv)[1][None, None]
+    assert block.first.conv.bias is not None
+    assert block.second.conv.bias is not None
+    first, second = array(block.first.conv.bias), array(block.second.conv.bias)[None, None]
     if block.condition is not None:
         assert condition is not None
         second = second + (condition @ array(block.condition.weight).T)[:, None]
