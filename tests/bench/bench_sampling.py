@@ -9,9 +9,12 @@ multiplied. The cached way and one pass over the pictures, in float64 as all sam
 float32, are measured whole, and so is Jacobi's where it takes no minutes (few small pictures). How
 many passes that one needs depends on the weights: fresh ones need few.
 
-Sizes are compared at the batch nearest to 16, batches at the size nearest to 32. Last comes the
-decoder of the PixelVAE ``--weights``. Times are of the processor, on one thread, so other work on
-the machine disturbs little; every figure is the least of the rounds, and ratios are of figures.
+Sizes are compared at the batch nearest to 16, batches at the size nearest to 32. Then comes how far
+the cached numbers, and those in float32, are from a whole pass in float64, and how many values
+would be drawn otherwise; and last the decoder of the PixelVAE ``--weights``.
+
+Times are of the processor, on one thread, so other work on the machine disturbs little; every
+figure is the least of the rounds, and ratios are of figures.
 """
 
 import time
@@ -25,6 +28,7 @@ import models
 from models.pixelcnn_pp import Model
 from models.pixelvae import Model as PixelVAE
 from models.sampling.methods import in_double
+from models.sampling.strided import StridedWalk
 from models.training.checkpoint import find_weights, load_weights
 
 JACOBI_VALUES = 4 * 32 * 32  # the most pixels, over all pictures, for which Jacobi is measured
@@ -107,6 +111,41 @@ def measure_decoder(weights: str, rounds: int) -> dict[str, float]:
     }
 
 
+@torch.no_grad()
+def rounding(model: Model, batch: int, draws: int = 100) -> dict[str, float]:
+    """How far the cached numbers, and those in float32, are from a whole pass in float64.
+
+    All are given the same pictures, and draw from their numbers by the same noise. Of the cached
+    ones the rule of ``models.sampling.methods`` says that no value may differ.
+    """
+    c, likelihood = model.config, model.likelihood
+    g = torch.Generator().manual_seed(0)
+    level = torch.randint(c.levels, (batch, c.channels, c.size, c.size), generator=g)
+    x = level.double() / ((c.levels - 1) / 2) - 1
+    pixels, walk, told = x.permute(2, 3, 0, 1).numpy(), StridedWalk(model, batch, None), []
+    for i in range(c.size):
+        walk.begin_row(i)
+        for j in range(c.size):
+            told.append(torch.from_numpy(walk.at(j, 0).copy()))
+            walk.put(j, 0, pixels[i, j])
+    cached = torch.stack(told).view(c.size, c.size, batch, -1).permute(2, 3, 0, 1).contiguous()
+    double, single = in_double(model)(x), model(x.float()).double()
+    differ = {"cached": 0, "float32": 0}
+    for _ in range(draws):
+        noise = torch.rand(batch, likelihood.noise, c.size, c.size, generator=g).double()
+        expected = likelihood.draw(double, noise)
+        differ["cached"] += int((likelihood.draw(cached, noise) != expected).sum())
+        differ["float32"] += int((likelihood.draw(single, noise) != expected).sum())
+    million = 1e6 / (draws * x.numel())
+    return {
+        "rounding: cached, largest difference in 1e-15": 1e15
+        * float((cached - double).abs().max()),
+        "rounding: float32, largest difference in 1e-6": 1e6 * float((single - double).abs().max()),
+        "rounding: cached, values in a million that differ": million * differ["cached"],
+        "rounding: float32, values in a million that differ": million * differ["float32"],
+    }
+
+
 def table(found: dict[tuple[int, int], Times]) -> None:
     """Print all that was measured, in seconds, with ratios."""
     print(f"\n{'side':>5}{'batch':>6}{'naive':>11}{'cached':>9}{'jacobi':>9}"
@@ -171,10 +210,11 @@ def main() -> None:
         ("32 px, batch 1: naive / cached", LEAST_BATCH_1, False),
         ("32 px, batch 16: cached / one pass", MOST_PASSES, True),
     ]
+    figures |= rounding(resized(model, size), min(batch, 4))
     report(
         figures | measure_decoder(chosen.weights, chosen.rounds),
         [Target(n, figures[n], bound, most=most) for n, bound, most in bounds if n in figures],
-        unit="x",
+        unit="",
         about={
             "model": chosen.sampler or f"pixelcnn_pp {chosen.preset}",
             "parameters": sum(p.numel() for p in model.parameters()),
