@@ -11,8 +11,8 @@ many passes that one needs depends on the weights: fresh ones need few.
 
 Sizes are compared at the batch nearest to 16, batches at the size nearest to 32. Then comes how far
 the cached numbers, and those in float32, are from a whole pass in float64, and how many values
-would be drawn otherwise (fresh weights are made larger for it); and last the decoder of the PixelVAE
-``--weights``.
+would be drawn otherwise (fresh weights are made larger for it). Last comes the decoder of the
+PixelVAE ``--weights``.
 
 Times are of the processor, on one thread, so other work on the machine disturbs little; every
 figure is the least of the rounds, and ratios are of figures.
