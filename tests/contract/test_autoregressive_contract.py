@@ -299,6 +299,18 @@ def test_scoring_and_learning_leave_the_weights_to_the_optimiser(case, model):
         assert torch.equal(value, before[key]), key
 
 
+def test_a_training_step_repeats_itself_and_no_draw_is_hidden(case, model):
+    """What is random in a step, dropout or masks, comes of the step's own seed."""
+    x = case.pictures(model)
+    model.train()
+    state = torch.get_rng_state()
+    first, again = (
+        model.players()[0].loss(Batch(x[None], x[None], step_seed=3))["loss"] for _ in range(2)
+    )
+    assert torch.equal(first, again)
+    assert torch.equal(torch.get_rng_state(), state), "it drew from the global generator"
+
+
 def test_the_loss_is_the_score_per_value(case, model):
     """A mean over pixels that is taken for a sum reports another likelihood."""
     x = case.pictures(model)
