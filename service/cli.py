@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from indexer.runtime import Runtime
+from service.cli_sketch import app as sketch
 from service.cli_training import masks, train
 
 WEIGHTS = "pixelvae-clothing"
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(help="Measure weights.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(sketch, name="sketch")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Store = Annotated[Path, typer.Option(help="Folder of the store.")]
@@ -217,13 +219,19 @@ def sample(
     weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
     *,
     n: Annotated[int, typer.Option("-n", min=1, max=1024, help="How many pictures.")] = 16,
-    out: Annotated[Path, typer.Option(help="The sheet to write.")] = Path("samples.png"),
+    out: Annotated[
+        Path, typer.Option(help="The sheet to write; of sketches also .svg or .json.")
+    ] = Path("samples.png"),
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=10.0, help="Of sketches: below 1 with less chance."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Draw new pictures from a model into one sheet."""
+    """Draw new pictures, or sketches, from a model into one sheet."""
     from service.commands.sampling import run_sample
 
-    run_sample(weights, n=n, out=out, seed=seed)
+    run_sample(weights, n=n, out=out, seed=seed, temperature=temperature)
 
 
 @app.command()
@@ -285,7 +293,8 @@ def nll(
     weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
     *,
     data: Annotated[
-        Path, typer.Option(help="A prefix of idx files, an .npz of packed bits, or photos.")
+        Path,
+        typer.Option(help="Photos, a prefix of idx files, or an .npz of packed bits or sketches."),
     ],
     split: Annotated[str, typer.Option(help="Of an .npz: train, valid or test.")] = "test",
     samples: Annotated[int, typer.Option(min=1, help="Importance samples of a picture.")] = 50,
@@ -295,7 +304,7 @@ def nll(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """How well a model predicts pictures it has not seen, in nats."""
+    """How well a model predicts pictures or sketches it has not seen, in nats."""
     from service.commands.likelihood import run_nll
 
     run_nll(weights, data, split=split, samples=samples, limit=limit, seed=seed, as_json=json)

@@ -18,8 +18,9 @@ from torch.optim import AdamW
 from models.training.parts import Part, items_of_step
 from models.training.photos import PhotoTensors
 from models.training.processes import Processes
-from models.training.protocols import Batch, GenerativeModel, Player
+from models.training.protocols import Batch, GenerativeModel, Player, StrokeBatch
 from models.training.recipe import Recipe
+from models.training.strokes import StrokeTensors
 from models.training.views import draw_view, to_float
 
 SETTLE_STEPS = 48  # batches from which a model fits what no gradient learns
@@ -43,8 +44,8 @@ class Run:
     Attributes:
         model: The model, changed in place.
         recipe: How to train.
-        photos: What to train on.
-        size: Side of the views.
+        photos: What to train on; drawings for a stroke model.
+        size: Side of the views; 0 for drawings, which have none.
         target_size: Side of the pictures a decoder draws.
         processes: The processes that share the work.
         clock: Seconds; injected so that tests need not wait.
@@ -52,7 +53,7 @@ class Run:
 
     model: GenerativeModel
     recipe: Recipe
-    photos: PhotoTensors
+    photos: PhotoTensors | StrokeTensors
     size: int
     target_size: int
     processes: Processes = field(default_factory=Processes)
@@ -91,11 +92,11 @@ class Run:
             yield Step(self.step, self.progress, self.elapsed, rate, parts)
 
     def _turn(
-        self, player: Player, optimiser: AdamW, batch: Batch, rate: float
+        self, player: Player, optimiser: AdamW, batch: Batch | StrokeBatch, rate: float
     ) -> dict[str, float]:
         for group in optimiser.param_groups:
             group["lr"] = rate
-        device = batch.views.device.type
+        device = next(self.model.parameters()).device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
             parts = player.loss(batch)
         optimiser.zero_grad()
@@ -116,13 +117,16 @@ class Run:
         warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
         return self.recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
 
-    def _batch(self) -> Batch:
+    def _batch(self) -> Batch | StrokeBatch:
         """The views and targets of this step, the same whenever the step is run."""
         rank, world = self.processes.rank, self.processes.world
         seed = step_seed(self.recipe.seed, self.step, rank)
         generator = torch.Generator().manual_seed(seed)
         shares = photos_of_step(self.photos.groups, self.recipe, self.step, self.photos.parts)
         share = shares[rank::world]
+        device = next(self.model.parameters()).device
+        if isinstance(self.photos, StrokeTensors):
+            return StrokeBatch(self.photos.draw(share, seed).to(device), seed, self.progress)
         views = self.recipe.views
         pictures, targets, shapes = [], [], []
         for _ in range(views.count):
@@ -133,7 +137,6 @@ class Run:
             targets.append(canonical if views.canonical else shrink(view, self.target_size))
             if self.photos.shapes is not None:
                 shapes.append(self.photos.shapes[index])
-        device = next(self.model.parameters()).device
         return Batch(
             torch.stack(pictures).to(device),
             torch.stack(targets).to(device),
@@ -143,13 +146,19 @@ class Run:
         )
 
     def pictures(self) -> Iterator[Tensor]:
-        """Photos as the encoder sees them in use, weighted as in the training: (B, C, S, S)."""
+        """Photos as the encoder sees them in use, weighted as in the training: (B, C, S, S).
+
+        Drawings are (B, N_max, 5).
+        """
         device = next(self.model.parameters()).device
         generator = torch.Generator().manual_seed(self.recipe.seed)
         steps = min(SETTLE_STEPS, -(-len(self.photos) // self.recipe.batch_size))
         for step in range(steps):
             items = photos_of_step(self.photos.groups, self.recipe, step, self.photos.parts)
             index = pick_photos(items, self.photos.groups, generator)
+            if isinstance(self.photos, StrokeTensors):
+                yield self.photos.plain(index).to(device)
+                continue
             yield shrink(to_float(self.photos.pixels[index]), self.size).to(device)
 
     @torch.no_grad()

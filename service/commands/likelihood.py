@@ -22,6 +22,7 @@ from models.training.protocols import (
 )
 from models.training.views import to_float
 from service.commands.console import Bar, print_json, use_one_thread
+from service.commands.stroke_likelihood import describe_strokes, measure_strokes
 from service.commands.training_data import is_array, read_array, read_photos
 
 VALUES = 100 * 28 * 28  # that are scored at once
@@ -50,8 +51,16 @@ def run_nll(
     name: str, data: Path, *, split: str, samples: int, limit: int | None, seed: int, as_json: bool
 ) -> None:
     """Print the negative log-likelihood of a split: exact, or its bounds for a latent model."""
+    told: dict[str, Any]
     use_one_thread()
     weights = load_weights(find_weights(name))
+    if weights.model.modality == "strokes":
+        told = measure_strokes(weights, data, split=split, samples=samples, limit=limit, seed=seed)
+        if as_json:
+            print_json(told)
+        else:
+            print(describe_strokes(told))
+        return
     model = weights.model
     exact = scores_exactly(model)
     if not exact and not isinstance(model, LatentVariableModel):
@@ -60,7 +69,7 @@ def run_nll(
             f"Models with one: {', '.join(_models_with_likelihood())}."
         )
     pictures = read_pictures(weights, data, split=split, limit=limit, seed=seed, photos=exact)
-    told: dict[str, Any] = {
+    told = {
         "weights": weights.fingerprint, "data": data.name,
         "split": split if data.suffix == ".npz" else None,  # all else names its split by itself
         "pictures": pictures.count, "seed": seed,

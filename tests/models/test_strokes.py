@@ -186,10 +186,15 @@ def test_scaling_and_back():
     points = np.array([[3, 4, 0], [-3, -4, 1]], np.float32)
     scale = offset_deviation(points)
     assert scale == pytest.approx(12.5**0.5)
-    preprocessing = StrokePreprocessing(scale, 2)
+    preprocessing = StrokePreprocessing(scale, 2, extent=5.0)
     seen = preprocessing.apply(points)
     assert seen[:, :2].std() == pytest.approx(1)
     assert np.allclose(preprocessing.undo(seen), points, atol=1e-5)
+    large = preprocessing.fit(square())
+    assert large[:, :2].sum(0) == pytest.approx(square()[:, :2].sum(0) / 2)
+    assert preprocessing.relative_size(square()) == pytest.approx(2)
+    with pytest.raises(StrokeError, match="have to be positive"):
+        StrokePreprocessing(1.0, 2, extent=0.0)
     with pytest.raises(StrokeError, match="take up to 2"):
         preprocessing.apply(np.ones((3, 3), np.float32))
     with pytest.raises(StrokeError, match="anywhere but at the origin"):
