@@ -205,7 +205,10 @@ class StrokeModel(Protocol):
         ...
 
     def terms(self, x: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """L_R and L_KL of each drawing as Sketch-RNN's paper reports them: two of (B,)."""
+        """L_R and L_KL, what a drawing costs by itself and in latent variables: two of (B,).
+
+        In the units of Sketch-RNN's paper, or as the model's file says.
+        """
         ...
 
     def bound(self, x: Tensor, k: int, *, generator: torch.Generator) -> Tensor:

@@ -165,7 +165,8 @@ def test_pixels_are_refused_by_name(made, tmp_path):
 def test_strokes_are_refused_by_name(made, tmp_path, make_weights):
     train = ["train", "vae", "--preset", "tiny", "--steps", 1, "--out", tmp_path / "x"]
     told = niteru(*train, "--data", made / "a.npz", code=1)
-    assert "holds pen strokes, and this model takes pixels. Models of strokes: sketch_rnn" in told
+    assert "holds pen strokes, and this model takes pixels." in told
+    assert "Models of strokes: sketch_rnn, srnn" in told
     vae = make_weights(tmp_path / "vae", name="vae")
     told = niteru("evaluate", "nll", vae, "--data", made / "a.npz", code=1)
     assert "holds pen strokes" in told
@@ -193,6 +194,21 @@ def test_a_decoder_alone_completes_and_has_no_vector(made, tmp_path):
     a, out = made / "a.svg", ["--weights", tmp_path / "d", "--out", tmp_path / "o.svg"]
     niteru("sketch", "complete", a, *out)
     assert "without an encoder" in niteru("sketch", "interpolate", a, a, *out, code=1)
+
+
+def test_a_chain_of_states_is_measured_beside_a_plain_network(made, tmp_path):
+    train = ["train", "srnn", "--data", made / "a.npz", "--preset", "tiny", "--steps", 3, "--out"]
+    niteru(*train, tmp_path / "srnn")
+    niteru(*train, tmp_path / "rnn", "--set", "stochastic=false")
+    measure = ["--data", made / "a.npz", "--samples", 2, "--json"]
+    chain, plain = (json.loads(niteru("evaluate", "nll", tmp_path / name, *measure))
+                    for name in ("srnn", "rnn"))  # fmt: skip
+    assert chain["nll_importance_weighted"] < chain["nll_bound"] + 1
+    assert plain["nll"] == pytest.approx(plain["l_r"] * 16, rel=1e-4)
+    assert "nll_bound" not in plain
+    a, out = made / "a.svg", ["--weights", tmp_path / "srnn", "--out", tmp_path / "o.svg"]
+    niteru("sketch", "complete", a, *out)
+    assert "no single vector" in niteru("sketch", "arithmetic", a, "+", a, *out, code=1)
 
 
 def test_models_of_strokes_say_what_they_take():
