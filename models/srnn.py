@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.nn.pen import PenDistribution
-from models.nn.posterior import NormalPosterior
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, gaussian_log_prob
 from models.strokes.augment import Augment
@@ -102,8 +101,8 @@ class Conditional(nn.Module):
 
     def forward(self, share: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """(B, width) and (B, D) -> mean and log-variance, two of (B, D)."""
-        params = self.out(F.elu(share + self.last(z)))
-        return NormalPosterior().read(at_least_float32(params))
+        mean, log_var = at_least_float32(self.out(F.elu(share + self.last(z)))).chunk(2, 1)
+        return mean, _bounded(log_var)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,26 +162,32 @@ class Model(GenerativeModel):
         count = (stroke_lengths(x) + 1).clamp(max=x.shape[1])  # the end is a row like others
         turned = _turn(torch.cat([past, x], -1), count)
         ahead = _turn(self.backwards(turned)[0], count)  # (B, T, H)
-        shares = zip(
-            self.prior.prepare(past).unbind(1), self.posterior.prepare(ahead).unbind(1), strict=True
-        )
+        W, D = self.config.width, self.config.latent
+        both = torch.cat([self.prior.prepare(past), self.posterior.prepare(ahead)], -1)
+        last = torch.cat([self.prior.last.weight, self.posterior.last.weight])  # (2 W, D)
         noise = None
         if generator is not None:
-            shape = (*x.shape[:2], self.config.latent)
-            noise = torch.randn(shape, generator=generator).to(x)
-        z = x.new_zeros(len(x), self.config.latent)
-        states, kls, ratios = [], [], []
-        for t, (before, after) in enumerate(shares):
-            p_mean, p_log_var = self.prior(before, z)
-            distance, log_var = self.posterior(after, z)
-            mean = p_mean + distance
-            z = mean if noise is None else mean + (0.5 * log_var).exp() * noise[:, t]
+            noise = torch.randn(*x.shape[:2], D, generator=generator).to(x)
+        z = x.new_zeros(len(x), D)
+        states, priors, posteriors = [], [], []
+        for t, share in enumerate(both.unbind(1)):
+            hidden = F.elu(share + F.linear(z, last))
+            p, q = self.prior.out(hidden[:, :W]), self.posterior.out(hidden[:, W:])  # (B, 2 D)
+            z = p[:, :D] + q[:, :D]
+            if noise is not None:
+                z = z + (0.5 * _bounded(q[:, D:])).exp() * noise[:, t]
             states.append(z)
-            kls.append(kl_between(mean, log_var, p_mean, p_log_var))
-            ratios.append(
-                gaussian_log_prob(z, p_mean, p_log_var) - gaussian_log_prob(z, mean, log_var)
-            )
-        return Inferred(torch.stack(states, 1), torch.stack(kls, 1), torch.stack(ratios, 1))
+            priors.append(p)
+            posteriors.append(q)
+        # What no step waits for is worked out for all of them together.
+        p, q, z = (torch.stack(rows, 1).flatten(0, 1) for rows in (priors, posteriors, states))
+        p, q = at_least_float32(p), at_least_float32(q)
+        p_mean, p_log_var = p[:, :D], _bounded(p[:, D:])
+        mean, log_var = p_mean + q[:, :D], _bounded(q[:, D:])
+        kl = kl_between(mean, log_var, p_mean, p_log_var)
+        ratio = gaussian_log_prob(z, p_mean, p_log_var) - gaussian_log_prob(z, mean, log_var)
+        shape = x.shape[:2]
+        return Inferred(z.view(*shape, D), kl.view(shape), ratio.view(shape))
 
     def embed(self, x: Tensor) -> Tensor:
         """The mean over its rows of the states' posterior means: (B, T, 5) -> (B, D).
@@ -331,6 +336,11 @@ def kl_between(mean: Tensor, log_var: Tensor, p_mean: Tensor, p_log_var: Tensor)
     """KL(N(mean, exp(log_var)) || N(p_mean, exp(p_log_var))) in nats: four of (B, D) -> (B,)."""
     square = (mean - p_mean).square() + log_var.exp()
     return 0.5 * (p_log_var - log_var + square * (-p_log_var).exp() - 1).sum(1)
+
+
+def _bounded(log_var: Tensor) -> Tensor:
+    """Log-variances that no distribution runs away with."""
+    return log_var.clamp(-7, 3)
 
 
 def until_end(x: Tensor) -> Tensor:
