@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -45,6 +45,7 @@ def square():
     return from_lines([[(0, 0), (10, 0), (10, 10), (0, 10), (0, 0)], [(5, 5)]])
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches(), st.integers(0, 5))
 def test_three_to_five_and_back(points, more):
     five = to_five(points, len(points) + more)
@@ -62,6 +63,7 @@ def test_five_worked_by_hand():
         to_five(np.zeros((2, 3), np.float32), 1)
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches())
 def test_lines_and_back_draw_the_same(points):
     again = to_lines(from_lines(to_lines(points)))
@@ -87,6 +89,7 @@ def far_from(line, points):
     return gaps.min(0).max()
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches(most=12), st.sampled_from([0.0, 5.0, 60.0]))
 def test_what_is_left_out_lies_near_what_is_kept(points, epsilon):
     simple = simplify(points, epsilon)
@@ -105,6 +108,7 @@ def test_simplifying_worked_by_hand():
     assert len(simplify(from_lines([line]), 0.5)) == 4
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches(), st.floats(0, 0.9), st.integers(0, 99))
 def test_dropping_points_keeps_the_ends_of_lines(points, probability, seed):
     less = drop_points(points, probability, np.random.default_rng(seed))
@@ -201,6 +205,7 @@ def test_scaling_and_back():
         offset_deviation(np.zeros((4, 3), np.float32))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(sketches(), min_size=1, max_size=3))
 def test_json_and_back(many):
     again = read_json(write_json(many, seed=3))
@@ -235,6 +240,7 @@ def test_other_json_is_refused(text, message):
         read_json(text)
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches())
 def test_svg_and_back_draw_the_same(points):
     lines, again = to_lines(points), to_lines(read_svg(write_svg([points])))
