@@ -230,6 +230,8 @@ def test_other_forms_of_json():
         ('{"strokes": [[1, 2, 5]]}', "third column"),
         ('{"strokes": [[1, 2, 0], [1]]}', "Expected"),
         ('{"strokes": [[1e400, 2, 0]]}', "finite"),
+        ('{"strokes": [[1e300, 2, 0]]}', "finite"),
+        ('{"lines": [[[NaN, 2]]]}', "finite"),
         ('{"sketches": []}', "no sketch"),
         ('{"lines": [[[1, 2, 3]]]}', "points"),
         ("3", "is a int"),
@@ -305,6 +307,9 @@ def test_shapes_of_points_are_read():
         ("<!DOCTYPE svg [<!ENTITY a 'b'>]><svg>&a;</svg>", "document type"),
         ("<svg><g transform='scale(2)'><path d='M0 0L1 1'/></g></svg>", "transform 'scale"),
         ("M0 0 A 1 1 0 0 0 2 2", "arc"),
+        ("M0 0 L 1e300 2", "too large"),
+        ("<svg><line x1='a' x2='3'/></svg>", "stands where"),
+        ("<svg><line x1='1 2' x2='3'/></svg>", "5 numbers"),
         ("M0 0 L 1", "takes 2"),
         ("M0 0 X 1", "'X' is no command"),
         ("M0 0 L 1 # 2", "cannot be read"),
@@ -316,6 +321,12 @@ def test_shapes_of_points_are_read():
 def test_other_svg_is_refused_by_name(text, message):
     with pytest.raises(StrokeError, match=message):
         read_svg(text)
+
+
+def test_groups_may_be_nested_without_end():
+    depth = 20_000
+    document = f"<svg>{'<g>' * depth}<path d='M0 0L1 2'/>{'</g>' * depth}</svg>"
+    assert to_lines(read_svg(document))[0].tolist() == [[0, 0], [1, 2]]
 
 
 def test_a_grid_of_several_lies_within_its_box():
