@@ -24,8 +24,8 @@ install: .venv/installed ## set up .venv with the niteru command in it, and run 
 demo: install ## render the sample catalogue, index it, serve it and query it (ARGS=--once ends by itself)
 	$(BIN)/niteru demo $(ARGS)
 
-test: install ## run the tests (ARGS is handed to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## run the tests, a process for each core (ARGS is handed to pytest)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 check: install ## ruff, mypy strict, import rules
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.nn.encoder import ResidualEncoder
+from models.nn.latent import straight
 from models.nn.precision import at_least_float32
 from models.nn.upsampler import Upsampler
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -91,8 +92,16 @@ class Model(GenerativeModel):
 
         An autoencoder has no prior; most of these are no item at all, which is worth seeing.
         """
+        return self.outline(self.draw_latent(n, generator=generator))
+
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Vectors of a Gaussian fitted to those of training: (n, D)."""
         noise = torch.randn(n, self.config.latent, generator=generator).to(self.code_mean)
-        return self.outline(self.code_mean + noise * self.code_var.sqrt())
+        return self.code_mean + noise * self.code_var.sqrt()
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The vector at ``share`` of the line between two: two of (B, D) -> (B, D)."""
+        return straight(a, b, share)
 
     def players(self) -> tuple[Player, ...]:
         """One player: squared error."""

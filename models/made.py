@@ -31,6 +31,7 @@ from torch.nn import functional as F
 
 from models.nn.likelihoods import Bernoulli
 from models.nn.precision import at_least_float32
+from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -143,7 +144,7 @@ def _random_bits(config: Config, number: int) -> "np.ndarray[tuple[int], np.dtyp
     return bits
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """A stack of masked layers from the pixels to the logit of every pixel."""
 
     orders: Tensor

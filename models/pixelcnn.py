@@ -35,6 +35,7 @@ from models.nn.gated import gate, shift_down
 from models.nn.likelihoods import Bernoulli
 from models.nn.masked import ALWAYS, CausalConv2d, Colours, colours_of
 from models.nn.precision import at_least_float32
+from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -217,7 +218,7 @@ class GatedStack(nn.Module):
         return h
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """A stack of causal convolutions and a distribution for every value.
 
     Attributes:

@@ -39,6 +39,7 @@ from models.nn.likelihoods import Bernoulli
 from models.nn.lstm2d import DiagonalBiLSTM, Memory, RowLSTM
 from models.nn.masked import ALWAYS, CausalConv2d, colours_of
 from models.nn.precision import at_least_float32
+from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -138,7 +139,7 @@ class Block(nn.Module):
         return x[:, :, i : i + 1, j : j + 1] + changed
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """A masked convolution, residual LSTM layers, and a distribution for every value.
 
     Attributes:

@@ -31,10 +31,12 @@ from torch.nn.functional import cosine_similarity
 from models.nn.contrastive import info_nce, relational_info_nce
 from models.nn.encoder import ResidualEncoder
 from models.nn.gated import GatedPixelCNN
+from models.nn.latent import spherical
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
 from models.nn.metric import Metric, MetricSettings
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
+from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
@@ -124,7 +126,7 @@ def presets() -> dict[str, Preset]:
     }
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """Encoder, condition map, factorised auxiliary and gated PixelCNN."""
 
     heads = ("shape_head.", "metric.")
@@ -184,11 +186,27 @@ class Model(GenerativeModel):
             shape = self.shape_head.weight if self.config.shape > 0 else None
             self.metric.fit(means, shape, self.config.metric)
 
+    def tell_shape(self, x: Tensor) -> Tensor | None:
+        """What shape the item has, where that was learned: (B, C, H, W) -> (B, S)."""
+        if self.config.shape == 0:
+            return None
+        told: Tensor = self.shape_head(self.encode(x)[0])
+        return told
+
     def rate(self, x: Tensor) -> Tensor:
         """How many nats the vector of each picture holds: (B, C, H, W) -> (B,)."""
         return gaussian_kl(*self.encode(x))
 
     # -- decoding ------------------------------------------------------------------------------
+
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Vectors from the prior, at the temperature of the pixels: (n, D)."""
+        spread = math.sqrt(self.likelihood.temperature)
+        return spread * torch.randn(n, self.config.latent, generator=generator)
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The vector at ``share`` of the arc between two: two of (B, D) -> (B, D)."""
+        return spherical(a, b, share)
 
     def condition(self, z: Tensor) -> Tensor:
         """What z says about every pixel: (B, D) -> (B, K, h, w)."""
@@ -243,7 +261,7 @@ class Model(GenerativeModel):
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""
         device = next(self.parameters()).device
-        z = torch.randn(n, self.config.latent, generator=generator).to(device)
+        z = self.draw_latent(n, generator=generator).to(device)
         return self.decode(z, generator=generator)
 
     # -- likelihood ----------------------------------------------------------------------------

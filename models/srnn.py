@@ -232,7 +232,7 @@ class Model(GenerativeModel):
         told, kl, _ = self.parts(x, generator)
         return -told / self.config.max_points, kl / self.config.max_points
 
-    def elbo(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+    def evidence(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """E_q[log p(x|z)] - KL with one draw of the chain, in nats: (B,)."""
         told, kl, _ = self.parts(x, generator)
         return told - kl

@@ -21,7 +21,7 @@ at 87.41 nats (Gulrajani et al., 2016).
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from models.nn.encoder import ResidualEncoder
 from models.nn.posterior import importance_weighted, posterior_for
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units
+from models.nn.tempered import shared_copy, tempered
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -138,8 +139,24 @@ class Model(GenerativeModel):
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""
-        z = self.posterior.prior_draw(n, self.config.latent, generator)
+        z = self.draw_latent(n, generator=generator)
         return self.decode(z.to(self.rate_weight), generator=generator)
+
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Vectors from the prior: (n, D)."""
+        return self.posterior.prior_draw(n, self.config.latent, generator)
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The vector at ``share`` of the way between two: two of (B, D) -> (B, D)."""
+        return self.posterior.between(a, b, share)
+
+    def at_temperature(self, temperature: float) -> Self:
+        """The same model, its weights shared, that draws vector and pixels from p^(1/T)."""
+        other = shared_copy(self)
+        other.decoder = shared_copy(self.decoder)
+        other.decoder.likelihood = tempered(self.decoder.likelihood, temperature)
+        other.posterior = replace(self.posterior, temperature=temperature)
+        return other
 
     def score(self, z: Tensor, target: Tensor) -> Tensor:
         """log p(target | z) in nats: (B, D) and (B, C, h, w) -> (B,)."""

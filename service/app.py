@@ -16,7 +16,15 @@ from starlette.requests import ClientDisconnect
 
 from indexer.errors import GenerationError, IndexerError, StoreError
 from indexer.protocols import Embedder, Engine
-from service import routes_explain, routes_items, routes_probes, routes_search
+from service import (
+    routes_explain,
+    routes_generate,
+    routes_items,
+    routes_jobs,
+    routes_models,
+    routes_probes,
+    routes_search,
+)
 from service.awaited import AwaitedEngine
 from service.errors import (
     REQUEST_ID,
@@ -71,6 +79,9 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_explain.router,
         routes_items.items,
         routes_items.generations,
+        routes_models.router,
+        routes_generate.router,
+        routes_jobs.router,
     )
     for router in routers:
         app.include_router(router, prefix="/v1")

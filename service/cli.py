@@ -9,7 +9,7 @@ import typer
 
 from indexer.runtime import Runtime
 from service.cli_sketch import app as sketch
-from service.cli_training import masks, train
+from service.cli_training import average, masks, train
 
 WEIGHTS = "pixelvae-clothing"
 
@@ -89,6 +89,7 @@ def sample_catalogue(
 
 app.command()(train)
 app.command()(masks)
+app.command()(average)
 
 
 @app.command()

@@ -25,6 +25,9 @@ KeyValues = Annotated[
 ]
 Masks = Annotated[Path | None, typer.Option("--masks", help="Folder of your own item masks.")]
 
+Cache = Annotated[Path, typer.Option(help="Folder that remembers item masks.")]
+MASK_CACHE = Path("~/.cache/niteru/masks")
+
 
 def train(
     model: Annotated[str, typer.Argument(help="What to train; niteru models lists them.")],
@@ -53,9 +56,7 @@ def train(
         str | None, typer.Option(help="Weights to start from instead of fresh ones.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
-    cache: Annotated[Path, typer.Option(help="Folder that remembers item masks.")] = Path(
-        "~/.cache/niteru/masks"
-    ),
+    cache: Cache = MASK_CACHE,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
 ) -> None:
     """Train a model on the photos of a catalogue, without labels.
@@ -80,6 +81,25 @@ def train(
     )  # fmt: skip
     if not outcome.finished:
         raise typer.Exit(130)  # what a shell expects of an interrupted command
+
+
+def average(
+    weights: Annotated[list[str], typer.Argument(help="Weights folders, or names below weights/.")],
+    *,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The weights folder to make.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: metric.emphasis=1 ...")
+    ] = None,
+    cache: Cache = MASK_CACHE,
+) -> None:
+    """Make one of several weights that started from the same: their mean.
+
+    One alone keeps its weights; only its metric is fitted anew, with what --set says.
+    """
+    from service.commands.averaging import run_average
+
+    run_average(weights, data, out, words=tuple(settings or ()), cache=cache.expanduser())
 
 
 def masks(

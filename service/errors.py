@@ -3,15 +3,22 @@
     ServiceError
     ├── MalformedBodyError      400  the form cannot be read
     ├── UnknownItemError        404  no such item (any more)
+    ├── UnknownJobError         404  no such job (any more)
     ├── PhotoMissingError       404  the item is there, its photo is not
+    ├── UnknownModelError       404  no such model
+    ├── UnknownWeightsError     404  the model has no weights of that name
     ├── SlowUploadError         408  the body did not arrive in time
+    ├── NoWeightsError          409  the model has no weights at all
+    ├── NoResultError           409  the job has not made anything (yet)
     ├── UploadTooLargeError     413  more bytes than accepted
     ├── UnsupportedFormatError  415  neither an accepted image nor an accepted kind of body
     ├── InvalidRequestError     422  a setting of the request is wrong
     ├── UnusableImageError      422  empty, damaged or too many pixels
     ├── NoDecoderError          422  the model does not draw from a vector
+    ├── UnableModelError        422  the model cannot do what is asked of it
     ├── OverloadedError         429  as many requests as allowed are being worked on
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
+    ├── CannotGenerateError     501  the server has nothing that runs models: no torch
     ├── NotReadyError           503  there is no index to search yet
     ├── StoreUnavailableError   503  the store cannot be read at the moment
     └── TookTooLongError        504  the work did not end in time
@@ -32,6 +39,7 @@ from starlette.requests import HTTPConnection
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:niteru:problem:"
 REQUEST_ID = "request_id"
+ARRIVED = "arrived"  # in a request's state: when, in seconds of time.perf_counter
 
 
 class ServiceError(Exception):
@@ -84,6 +92,36 @@ class PhotoMissingError(ServiceError):
     status, slug, title = 404, "photo-missing", "The photo of the item cannot be read"
 
 
+class UnknownModelError(ServiceError):
+    """There is no model of that name."""
+
+    status, slug, title = 404, "unknown-model", "There is no such model"
+
+
+class UnknownWeightsError(ServiceError):
+    """The model has weights, but none of that name."""
+
+    status, slug, title = 404, "unknown-weights", "There are no such weights"
+
+
+class UnknownJobError(ServiceError):
+    """No job of that id is remembered."""
+
+    status, slug, title = 404, "unknown-job", "There is no such job"
+
+
+class NoResultError(ServiceError):
+    """The job is not done, or was cancelled."""
+
+    status, slug, title = 409, "no-result", "The job has no result"
+
+
+class NoWeightsError(ServiceError):
+    """The model has learned nothing yet; the extension ``train`` is the command that changes it."""
+
+    status, slug, title = 409, "no-weights", "The model has no weights"
+
+
 class SlowUploadError(ServiceError):
     """The body did not arrive within the time limit."""
 
@@ -120,6 +158,12 @@ class NoDecoderError(ServiceError, ValueError):
     status, slug, title = 422, "no-decoder", "The model has no decoder"
 
 
+class UnableModelError(ServiceError, ValueError):
+    """The model cannot do it; the extension ``abilities`` lists what it can."""
+
+    status, slug, title = 422, "model-cannot", "The model cannot do that"
+
+
 class OverloadedError(ServiceError):
     """As many requests as allowed are being worked on."""
 
@@ -130,6 +174,12 @@ class CannotExplainError(ServiceError):
     """The server searches, but has nothing that draws: no fitting weights, or no torch."""
 
     status, slug, title = 501, "cannot-explain", "The server cannot explain"
+
+
+class CannotGenerateError(ServiceError):
+    """The server searches, but has nothing that runs models."""
+
+    status, slug, title = 501, "cannot-generate", "The server cannot run models"
 
 
 class NotReadyError(ServiceError):

@@ -1,5 +1,6 @@
 """What an embedding kept of a photo, as data and as one picture. Needs no torch."""
 
+import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,6 +109,11 @@ def to_png(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
+
+
+def encode(pixels: Pixels) -> str:
+    """(h, w, C) uint8 -> a PNG in Base64."""
+    return base64.b64encode(to_png(to_picture(pixels))).decode()
 
 
 def thumbnail(uri: str, side: int) -> Image.Image:

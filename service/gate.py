@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
+    ARRIVED,
     REQUEST_ID,
     ServiceError,
     SlowUploadError,
@@ -109,6 +110,7 @@ class Exchange:
         given = headers.get(REQUEST_ID_HEADER, "")
         self.request_id = given if PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})[REQUEST_ID] = self.request_id
+        scope["state"][ARRIVED] = time.perf_counter()
 
     def check_declared_size(self) -> None:
         """Refuse a body that announces itself as too large, before any of it is read."""

@@ -1,13 +1,37 @@
 """The API's description, as served at ``/openapi.json`` and kept in ``tests/golden``."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
-from service.errors import PROBLEM_JSON, NoDecoderError, ServiceError
+from service.errors import (
+    PROBLEM_JSON,
+    CannotExplainError,
+    CannotGenerateError,
+    NoDecoderError,
+    NoResultError,
+    NoWeightsError,
+    PhotoMissingError,
+    ServiceError,
+    UnableModelError,
+    UnknownItemError,
+    UnknownJobError,
+    UnknownModelError,
+    UnknownWeightsError,
+)
 from service.schemas import ExplainOptions, ItemQuery, Problem, SearchOptions
+from service.schemas_models import (
+    ArithmeticOptions,
+    CompletionOptions,
+    InterpolationOptions,
+    LikelihoodOptions,
+    ReconstructionOptions,
+    SampleOptions,
+)
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (
@@ -22,8 +46,67 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 503, 504),
     "/v1/items": (404, 429, 503, 504),
     "/v1/generations": (503, 504),
+    "/v1/models": (501, 504),
+    "/v1/models/{name}": (404, 501, 504),
+    "/v1/models/{name}/": (400, 404, 408, 409, 413, 415, 422, 429, 501, 504),
+    "/v1/jobs/": (404, 504),
+    "/v1/jobs/{job_id}/result": (404, 409, 422, 501, 504),
     "/readyz": (503, 504),
 }
+# Errors that only calls with these prefixes answer; the others of their status are everyone's.
+MODELS, ONE_MODEL = "/v1/models", "/v1/models/{name}/"
+ONLY: dict[type[ServiceError], tuple[str, ...]] = {
+    UnknownItemError: ("/v1/search", "/v1/items"),
+    PhotoMissingError: ("/v1/search", "/v1/items"),
+    NoDecoderError: ("/v1/explain",),
+    CannotExplainError: ("/v1/explain",),
+    UnknownModelError: (MODELS,),
+    UnknownWeightsError: (ONE_MODEL,),
+    NoWeightsError: (ONE_MODEL,),
+    UnknownJobError: ("/v1/jobs/",),
+    NoResultError: (ONE_MODEL, "/v1/jobs/"),
+    UnableModelError: (ONE_MODEL, "/v1/jobs/"),
+    CannotGenerateError: (MODELS, "/v1/jobs/"),
+}
+
+# Forms of the calls of models: name, what it is, options, file fields (whether several), required.
+MODEL_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, ...]], ...] = (
+    (
+        "CompletionForm",
+        "A photo, what is known of it, and how to draw the rest.",
+        CompletionOptions,
+        {"image": False, "mask": False},
+        ("image",),
+    ),
+    (
+        "ReconstructionForm",
+        "Photos, and how to draw them again.",
+        ReconstructionOptions,
+        {"image": True},
+        ("image",),
+    ),
+    (
+        "InterpolationForm",
+        "Two photos, and how to draw what lies between.",
+        InterpolationOptions,
+        {"image": True},
+        (),
+    ),
+    (
+        "ArithmeticForm",
+        "Photos to add and to take away.",
+        ArithmeticOptions,
+        {"plus": True, "minus": True},
+        (),
+    ),
+    (
+        "LikelihoodForm",
+        "Photos, and how to score them.",
+        LikelihoodOptions,
+        {"image": True},
+        ("image",),
+    ),
+)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -52,7 +135,10 @@ def document(app: FastAPI) -> dict[str, Any]:
 def extra_schemas() -> dict[str, Any]:
     """Schemas of what is read by hand: bodies and problems."""
     schemas: dict[str, Any] = {}
-    for model in (ItemQuery, Problem):
+    bodies: tuple[type[BaseModel], ...] = (
+        ItemQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
+    )  # fmt: skip
+    for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
@@ -68,16 +154,23 @@ def extra_schemas() -> dict[str, Any]:
         fields = options.model_json_schema(ref_template=REF)["properties"]
         schemas[name] = form(description, {"image": image, **fields})
     schemas["ImageForm"] = form("A photo.", {"image": image})
+    several = {"type": "array", "items": image}
+    for name, description, chosen, files, required in MODEL_FORMS:
+        fields = chosen.model_json_schema(ref_template=REF)["properties"]
+        fields |= {field: several if many else image for field, many in files.items()}
+        schemas[name] = form(description, fields, required=required)
     return schemas
 
 
-def form(description: str, properties: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a form with a file field ``image``."""
+def form(
+    description: str, properties: dict[str, Any], *, required: Sequence[str] = ("image",)
+) -> dict[str, Any]:
+    """The schema of a form with files."""
     return {
         "type": "object",
         "title": description,
         "properties": properties,
-        "required": ["image"],
+        "required": list(required),
         "additionalProperties": False,
     }
 
@@ -87,8 +180,8 @@ def describe_errors(path: str, responses: dict[str, Any]) -> None:
     responses.pop("422", None)
     titles: dict[int, list[str]] = {}
     for error in ServiceError.__subclasses__():
-        if error is NoDecoderError and path != "/v1/explain":
-            continue  # the others of its status are everyone's
+        if not path.startswith(ONLY.get(error, ("",))):
+            continue
         titles.setdefault(error.status, []).append(f"{error.title} (`{error.slug}`)")
     for prefix, statuses in STATUSES.items():
         if path.startswith(prefix):

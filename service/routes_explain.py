@@ -1,14 +1,13 @@
 """``POST /v1/explain``: what the vector of a photo kept, as a picture or as data."""
 
-import base64
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from indexer.protocols import Pixels
-from service.explanation import Explanation, Neighbour, draw_explanation, to_picture, to_png
+from service.explanation import Explanation, Neighbour, draw_explanation, encode, to_png
+from service.negotiation import JSON, PNG, quality
 from service.routes_search import BINARY, IMAGE_BODIES, hits
 from service.schemas import ExplainOptions, ExplainResponse, SearchOptions
 from service.searcher import Answer, Match, Stopwatch
@@ -17,7 +16,6 @@ from service.uploads import read_photo
 
 router = APIRouter(tags=["search"])
 
-JSON, PNG = "application/json", "image/png"
 EXPLAIN_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -95,34 +93,6 @@ def explain_response(
     )
 
 
-def encode(pixels: Pixels) -> str:
-    """(h, w, C) uint8 -> a PNG in Base64."""
-    return base64.b64encode(to_png(to_picture(pixels))).decode()
-
-
 def prefers_json(accept: str) -> bool:
     """Whether a header likes JSON better than a picture (RFC 9110, 12.5.1)."""
     return quality(accept, JSON) > quality(accept, PNG)
-
-
-def quality(accept: str, media_type: str) -> float:
-    """How much a header ``Accept`` likes a media type, 0 to 1: its most exact range counts."""
-    ranges = ["*/*", f"{media_type.partition('/')[0]}/*", media_type]
-    best, liked = -1, 0.0
-    for entry in accept.lower().split(","):
-        name, *parameters = (part.strip() for part in entry.split(";"))
-        if name in ranges and ranges.index(name) > best:
-            best, liked = ranges.index(name), weight(parameters)
-    return liked
-
-
-def weight(parameters: Sequence[str]) -> float:
-    """The ``q`` of a range: 1 unless it says less, 0 if it cannot be read."""
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0

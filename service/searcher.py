@@ -113,17 +113,8 @@ class Searcher:
             UnsupportedFormatError: Not one of the accepted formats.
             UnusableImageError: Empty, damaged or too many pixels.
         """
-        try:
+        with told_of(data):
             return self.embedder.preprocessing.read(data, max_pixels=self.max_pixels)
-        except ImageError as error:
-            # A file that begins like an accepted one and breaks off is damaged, not foreign.
-            if error.reason == "unsupported_format" and image_type(data) is None:
-                raise UnsupportedFormatError(
-                    str(error),
-                    extensions={"accepted": [f"image/{kind.lower()}" for kind in FORMATS]},
-                ) from error
-            reason = "corrupt" if error.reason == "unsupported_format" else error.reason
-            raise UnusableImageError(str(error), extensions={"reason": reason}) from error
 
     def embed(self, pixels: Pixels) -> Vectors:
         """(B, H, W, C) uint8 -> (B, dim) float32 of unit length."""
@@ -254,6 +245,26 @@ class Searcher:
         size = self.embedder.preprocessing.size
         blank = np.zeros((1, size, size, self.embedder.preprocessing.channels), np.uint8)
         return self.search(self.embed(blank)[0], 1)
+
+
+@contextmanager
+def told_of(data: bytes) -> Iterator[None]:
+    """Turn what is wrong with an image file that is read inside into an error of ours.
+
+    Raises:
+        UnsupportedFormatError, UnusableImageError: See ``Searcher.decode``.
+    """
+    try:
+        yield
+    except ImageError as error:
+        # A file that begins like an accepted one and breaks off is damaged, not foreign.
+        if error.reason == "unsupported_format" and image_type(data) is None:
+            raise UnsupportedFormatError(
+                str(error),
+                extensions={"accepted": [f"image/{kind.lower()}" for kind in FORMATS]},
+            ) from error
+        reason = "corrupt" if error.reason == "unsupported_format" else error.reason
+        raise UnusableImageError(str(error), extensions={"reason": reason}) from error
 
 
 # The first bytes of a file decide what it is; its name and Content-Type are only claims.

@@ -82,6 +82,21 @@ class Settings(BaseSettings):
         description="Seconds until a request is given up: 408 if its body had not yet arrived, "
         "504 otherwise.",
     )
+    max_pictures: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=64, description="Pictures that one call of a model may draw, or score."
+    )
+    max_jobs: PositiveInt = Field(
+        default=8,
+        description="Jobs of models that may wait while another runs; one more is answered 429.",
+    )
+    job_wait: Annotated[float, Field(ge=0)] = Field(
+        default=5.0,
+        description="Seconds that a call of a model is waited for if it does not say; what takes "
+        "longer is answered with a job.",
+    )
+    keep_jobs: PositiveInt = Field(
+        default=64, description="Jobs that are remembered after their end, with their results."
+    )
     refresh_interval: Annotated[float, Field(ge=0)] = Field(
         default=0.2,
         description="Seconds between two looks for a newly published generation. "

@@ -11,10 +11,12 @@ from fastapi import Depends, Request
 from indexer.protocols import Embedder, Engine, Pixels, Vectors
 from service.batching import Admission, Batcher
 from service.errors import InvalidRequestError
+from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
 from service.schemas import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.settings import Settings
+from service.studio import Studio
 
 Result = TypeVar("Result")
 
@@ -23,8 +25,8 @@ class State:
     """Everything a request needs, made once by ``create_app``.
 
     Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, and so
-    has explaining. A lone search stays in one thread from decoding on. The event loop does none of
-    them.
+    has explaining, and so have the jobs of models. A lone search stays in one thread from decoding
+    on. The event loop does none of them.
     """
 
     def __init__(self, settings: Settings, searcher: Searcher) -> None:
@@ -39,6 +41,8 @@ class State:
             fingerprint=searcher.embedder.fingerprint,
             threads=settings.embedder_threads,
         )
+        self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
+        self.studio = Studio(settings.weights, self.jobs)
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
@@ -126,6 +130,7 @@ class State:
         self.threads.shutdown(cancel_futures=True)
         self.embedding.shutdown(cancel_futures=True)
         self.explainer.close()
+        self.jobs.close()
         self.searcher.engine.close()
 
 

@@ -12,6 +12,7 @@ import models
 from models.images import Preprocessing
 from models.strokes import StrokePreprocessing
 from models.training.checkpoint import halve, save_weights
+from models.training.config import change, to_json
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,12 +41,16 @@ def expected_of(config: Any) -> Preprocessing | StrokePreprocessing:
 def make_weights() -> Callable[..., Path]:
     """Makes a weights folder of a model that has learned nothing; it has no export yet."""
 
-    def make(folder: Path, *, name: str = "pixelvae", preset: str = "tiny", seed: int = 0) -> Path:
+    def make(
+        folder: Path, *, name: str = "pixelvae", preset: str = "tiny", seed: int = 0,
+        changes: dict[str, object] | None = None,
+    ) -> Path:  # fmt: skip
         found = models.find_preset(name, preset)
+        found = found._replace(config=change(found.config, changes or {}))
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = models.create(name, preset=preset)
+            model = models.create(name, config=to_json(found.config))
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):  # as training leaves them: all different
                 module.running_mean.normal_(0, 0.3, generator=generator)

@@ -2,7 +2,7 @@
 
 Nothing is said of the levels' order: that 100 lies between 99 and 101 has to be learned (van den
 Oord et al., 2016). Like the other likelihoods it draws by explicit uniform noise, so that any
-sampler that uses the same noise gives the same picture.
+sampler that uses the same noise gives the same picture, and at a temperature T from p^(1/T).
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class Categorical:
 
     channels: int = 1
     levels: int = 256
+    temperature: float = 1.0
 
     @property
     def parameters(self) -> int:
@@ -54,7 +55,8 @@ class Categorical:
 
         By inverse transform: the first level whose cumulated probability exceeds the noise.
         """
-        cumulated = F.softmax(self._split(params), 2).cumsum(2)  # (B, C, L, H, W)
+        logits = self._split(params) / self.temperature  # (B, C, L, H, W)
+        cumulated = F.softmax(logits, 2).cumsum(2)
         # Rounding can leave the last sum a little under 1; noise above it is the last level.
         level = (noise.unsqueeze(2) >= cumulated).sum(2).clamp(max=self.levels - 1)
         return level.to(params) / ((self.levels - 1) / 2) - 1

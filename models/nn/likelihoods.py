@@ -2,6 +2,10 @@
 
 Both likelihoods here score and draw from the same parameters, and both draw by explicit uniform
 noise, so that any sampler that uses the same noise gives the same picture.
+
+The temperature T is of draws only: below 1 they keep to what is probable, above 1 they dare more.
+Probabilities are drawn from as p^(1/T), a logistic with sqrt(T) of its scale, as p^(1/T) has it for
+a normal variable. Scores are always those of T = 1.
 """
 
 import math
@@ -17,6 +21,7 @@ class Bernoulli:
     """Binary pixels, -1 or 1, one channel; the parameter is the logit of 1."""
 
     channels: int = 1
+    temperature: float = 1.0
 
     @property
     def parameters(self) -> int:
@@ -36,7 +41,7 @@ class Bernoulli:
 
     def draw(self, params: Tensor, noise: Tensor) -> Tensor:
         """Parameters and uniform noise, both (B, C, H, W) -> pixels in {-1, 1}."""
-        return torch.where(noise < torch.sigmoid(params), 1.0, -1.0).to(params)
+        return torch.where(noise < torch.sigmoid(params / self.temperature), 1.0, -1.0).to(params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class LogisticMixture:
     channels: int = 3
     components: int = 5
     levels: int = 256
+    temperature: float = 1.0
 
     @property
     def parameters(self) -> int:
@@ -68,17 +74,23 @@ class LogisticMixture:
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """(B, C, H, W) pixels in [-1, 1] and (B, P, H, W) parameters -> (B, H, W) nats."""
-        logits, means, log_scales, coefficients = self._split(params)
+        logits, _, log_scales, _ = self._split(params)
+        means = self.means(x, params)
         pixels = x.unsqueeze(2).expand_as(means)  # (B, C, K, H, W)
-        if self.channels == 3:
-            red, green = pixels[:, 0], pixels[:, 1]
-            c = coefficients
-            means = torch.stack(
-                [means[:, 0], means[:, 1] + c[:, 0] * red,
-                 means[:, 2] + c[:, 1] * red + c[:, 2] * green], 1,
-            )  # fmt: skip
         per_channel = self._log_bin(pixels, means, log_scales)  # (B, C, K, H, W)
         return torch.logsumexp(per_channel.sum(1) + F.log_softmax(logits, 1), 1)
+
+    def means(self, x: Tensor, params: Tensor) -> Tensor:
+        """The components' means of each colour, given those before it.
+
+        (B, C, H, W) pixels and (B, P, H, W) parameters -> (B, C, K, H, W).
+        """
+        _, means, _, c = self._split(params)
+        if self.channels == 1:
+            return means
+        red, green = x[:, :1], x[:, 1:2]  # (B, 1, H, W)
+        blue = means[:, 2] + c[:, 1] * red + c[:, 2] * green
+        return torch.stack([means[:, 0], means[:, 1] + c[:, 0] * red, blue], 1)
 
     def draw(self, params: Tensor, noise: Tensor) -> Tensor:
         """(B, P, H, W) parameters and (B, 1 + C, H, W) uniform noise -> (B, C, H, W) pixels.
@@ -88,11 +100,12 @@ class LogisticMixture:
         """
         logits, means, log_scales, coefficients = self._split(params)
         # Component by inverse transform: one uniform number against the cumulated probabilities.
-        cumulated = F.softmax(logits, 1).cumsum(1)
+        cumulated = F.softmax(logits / self.temperature, 1).cumsum(1)
         chosen = (noise[:, :1] > cumulated).sum(1, keepdim=True).clamp(max=self.components - 1)
         pick = chosen.unsqueeze(1)  # (B, 1, 1, H, W)
         mean = means.gather(2, pick.expand(-1, self.channels, -1, -1, -1)).squeeze(2)
         scale = log_scales.gather(2, pick.expand(-1, self.channels, -1, -1, -1)).squeeze(2).exp()
+        scale = scale * math.sqrt(self.temperature)
         u = noise[:, 1:].clamp(1e-5, 1 - 1e-5)
         spread = scale * (u.log() - torch.log1p(-u))  # (B, C, H, W)
         if self.channels == 1:

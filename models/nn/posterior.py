@@ -13,12 +13,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.nn.latent import spherical, straight
 from models.nn.rate import gaussian_kl, gaussian_log_prob
 
 
 @dataclass(frozen=True, slots=True)
 class NormalPosterior:
-    """Independent normal distributions; the prior is N(0, 1) in each dimension."""
+    """Independent normal distributions; the prior is N(0, 1) in each dimension.
+
+    Attributes:
+        temperature: T of draws from the prior only, which are from p^(1/T): N(0, T).
+    """
+
+    temperature: float = 1.0
 
     def read(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """An encoder's numbers (B, 2 D) -> location and log-variance, two of (B, D)."""
@@ -49,7 +56,11 @@ class NormalPosterior:
 
     def prior_draw(self, n: int, dims: int, generator: torch.Generator) -> Tensor:
         """``n`` draws from the prior: (n, D)."""
-        return torch.randn(n, dims, generator=generator)
+        return math.sqrt(self.temperature) * torch.randn(n, dims, generator=generator)
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The point at ``share`` of the arc between two vectors: two of (B, D) -> (B, D)."""
+        return spherical(a, b, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,12 @@ class ProbitNormalPosterior:
     on an interval is simpler, but its support is not the prior's, so no number of importance
     samples reaches the likelihood; and near the prior its divergence grows linearly and not with
     the square, so that a vector which has once collapsed hardly comes back.)
+
+    Attributes:
+        temperature: T of draws from the prior only, in which y is N(0, T).
     """
+
+    temperature: float = 1.0
 
     def read(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """An encoder's numbers (B, 2 D) -> location and log-variance of y, two of (B, D)."""
@@ -88,7 +104,14 @@ class ProbitNormalPosterior:
 
     def prior_draw(self, n: int, dims: int, generator: torch.Generator) -> Tensor:
         """``n`` draws from the prior: (n, D)."""
-        return 2 * torch.rand(n, dims, generator=generator) - 1
+        z = 2 * torch.rand(n, dims, generator=generator) - 1
+        if self.temperature == 1:
+            return z
+        return _squash(math.sqrt(2 * self.temperature) * torch.erfinv(z))
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The point at ``share`` of the line between two vectors, which never leaves (-1, 1)."""
+        return straight(a, b, share)
 
 
 Posterior = NormalPosterior | ProbitNormalPosterior

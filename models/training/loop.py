@@ -8,7 +8,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -151,15 +151,8 @@ class Run:
         Drawings are (B, N_max, 5).
         """
         device = next(self.model.parameters()).device
-        generator = torch.Generator().manual_seed(self.recipe.seed)
-        steps = min(SETTLE_STEPS, -(-len(self.photos) // self.recipe.batch_size))
-        for step in range(steps):
-            items = photos_of_step(self.photos.groups, self.recipe, step, self.photos.parts)
-            index = pick_photos(items, self.photos.groups, generator)
-            if isinstance(self.photos, StrokeTensors):
-                yield self.photos.plain(index).to(device)
-                continue
-            yield shrink(to_float(self.photos.pixels[index]), self.size).to(device)
+        for pictures in pictures_in_use(self.photos, self.recipe, self.size):
+            yield pictures.to(device)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -181,6 +174,9 @@ class Run:
             for number, slots in optimiser.state_dict()["state"].items():
                 for slot, value in slots.items():
                     tensors[f"optimiser.{player.name}.{number}.{slot}"] = torch.as_tensor(value)
+        shapes = self.photos.shapes if isinstance(self.photos, PhotoTensors) else None
+        if shapes is not None:  # they may have been refined by weights not at hand then
+            tensors["shapes"] = shapes
         return tensors, {"step": self.step, "elapsed": self.elapsed, "digest": self.photos.digest}
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -203,7 +199,26 @@ class Run:
                 number, slot = key.split(".")
                 slots.setdefault(int(number), {})[slot] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
+        if "shapes" in tensors and isinstance(self.photos, PhotoTensors):
+            self.photos = replace(self.photos, shapes=tensors["shapes"])
         self.step, self.elapsed = int(facts["step"]), float(facts["elapsed"])
+
+
+def pictures_in_use(
+    photos: PhotoTensors | StrokeTensors, recipe: Recipe, size: int
+) -> Iterator[Tensor]:
+    """Photos as an encoder sees them in use, weighted as in the training: (B, C, size, size).
+
+    Drawings are (B, N_max, 5).
+    """
+    generator = torch.Generator().manual_seed(recipe.seed)
+    for step in range(min(SETTLE_STEPS, -(-len(photos) // recipe.batch_size))):
+        items = photos_of_step(photos.groups, recipe, step, photos.parts)
+        index = pick_photos(items, photos.groups, generator)
+        if isinstance(photos, StrokeTensors):
+            yield photos.plain(index)
+        else:
+            yield shrink(to_float(photos.pixels[index]), size)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

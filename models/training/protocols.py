@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -73,10 +73,10 @@ class GenerativeModel(nn.Module, ABC):
     drawings (B, T, 5) in the 5-element format; rows after a drawing's end change nothing.
 
     Attributes:
-        modality: What it takes and gives.
         embedding_dim: Length of the vector.
         heads: Prefixes of what weights may lack and still be the start of a training: parameters
             that only a loss needs, and what is fitted at the end.
+        modality: What goes in and comes out: ``pixels``, or ``strokes`` of a pen.
     """
 
     modality: Literal["pixels", "strokes"] = "pixels"
@@ -144,6 +144,49 @@ class LatentDecoder(Protocol):
         """The mean picture of each latent vector: (B, D) -> (B, C, h, w) in [-1, 1].
 
         None if the model was trained without what draws it.
+        """
+        ...
+
+
+@runtime_checkable
+class ShapeTeller(Protocol):
+    """A model that learned to tell an item's shape (``models.training.shapes``) from a photo."""
+
+    def tell_shape(self, x: Tensor) -> Tensor | None:
+        """What shape the item of each photo has: (B, C, H, W) in [-1, 1] -> (B, S).
+
+        None if the model was trained without shapes.
+        """
+        ...
+
+
+@runtime_checkable
+class LatentPrior(Protocol):
+    """A model whose latent vectors come from somewhere, and between two of which one can walk."""
+
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Vectors as ``sample`` draws them: (n, D)."""
+        ...
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The vector at ``share``, 0 to 1, of the way from ``a`` to ``b``: two of (B, D) -> (B, D).
+
+        An arc where the prior is normal, a line where it is not.
+        """
+        ...
+
+
+@runtime_checkable
+class Tempered(Protocol):
+    """A model that can be asked to draw what is more probable, or what is less."""
+
+    def at_temperature(self, temperature: float) -> Self:
+        """The same model, its weights shared, whose draws are from p^(1/T).
+
+        Below 1 draws keep to what is probable, above 1 they dare more. Scores stay those of 1.
+
+        Raises:
+            ValueError: The temperature is not positive.
         """
         ...
 

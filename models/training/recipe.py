@@ -108,6 +108,8 @@ class Recipe:
         weight_decay: Of AdamW, on weights of two or more dimensions.
         clip: Largest norm of a player's gradient.
         ema: Decay of the averaged weights, the ones that are saved for use.
+        refine: Whether weights that a training starts from (``--init``) and that tell shapes have
+            a say in what shape each item has.
         precision: ``bf16`` runs convolutions in bfloat16: twice as fast where the processor has
             instructions for it. ``auto`` takes it there and nowhere else.
         seed: Of everything random.
@@ -122,6 +124,7 @@ class Recipe:
     weight_decay: float = 0.05
     clip: float = 5.0
     ema: float = 0.998
+    refine: bool = True
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     views: Views = field(default_factory=Views)

@@ -60,8 +60,42 @@ def reduce_shapes(described: Floats, known: npt.NDArray[np.bool_]) -> Tensor:
     shapes = np.zeros((len(described), NUMBERS), np.float32)
     if int(known.sum()) > 1:
         units = _reduce(described[known])
-        shapes[known] = _mean_of_nearest(units, min(NEIGHBOURS, len(units)))
+        shapes[known] = _lend(units, units, units)  # each is among its own nearest
     return torch.from_numpy(shapes)
+
+
+def refine_shapes(shapes: Tensor, told: Tensor) -> Tensor:
+    """A second look at every item: its gradients, and what an embedding that learned them says.
+
+    The two err in different places, so together they name an item's kind better than either. An
+    item whose shape is unknown is given that of the items which are told to be like it.
+
+    Args:
+        shapes: (N, NUMBERS) of unit length, zero where unknown.
+        told: (N, NUMBERS) what the embedding of each photo says of its item's shape.
+
+    Returns:
+        (N, NUMBERS) float32 of unit length. With fewer than two known shapes, ``shapes``.
+    """
+    seen: Floats = shapes.numpy().astype(np.float32)
+    known = np.square(seen).sum(axis=1) > 0.5
+    if int(known.sum()) < 2:
+        return shapes
+    said = told.numpy().astype(np.float32)
+    said = _unit(said - said.mean(axis=0))
+    seen = np.where(known[:, None], seen, _lend(said, said[known], seen[known]))
+    return torch.from_numpy(_reduce(np.concatenate([seen, said], axis=1)))
+
+
+def _lend(asked: Floats, known: Floats, shapes: Floats, chunk: int = 2048) -> Floats:
+    """The mean shape of the ``NEIGHBOURS`` of ``known`` (M, S) that are nearest to each row."""
+    count = min(NEIGHBOURS, len(known))
+    lent = np.empty_like(asked)
+    for start in range(0, len(asked), chunk):
+        scores = asked[start : start + chunk] @ known.T
+        nearest = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+        lent[start : start + chunk] = shapes[nearest].mean(axis=1)
+    return _unit(lent)
 
 
 def _both_ways(picture: Pixels) -> Floats:
@@ -99,16 +133,6 @@ def _components(centred: Floats, kept: int) -> tuple[Floats, Floats]:
     vectors = vectors[:, ::-1][:, :kept]
     components = vectors * deviations * np.sqrt(N) if length > N else centred @ vectors
     return components.astype(np.float32), deviations.astype(np.float32)
-
-
-def _mean_of_nearest(units: Floats, count: int, chunk: int = 2048) -> Floats:
-    """Each row (N, S) becomes the mean of its ``count`` nearest, itself among them."""
-    means = np.empty_like(units)
-    for start in range(0, len(units), chunk):
-        scores = units[start : start + chunk] @ units.T
-        nearest = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-        means[start : start + chunk] = units[nearest].mean(axis=1)
-    return _unit(means)
 
 
 def _unit(rows: Floats) -> Floats:

@@ -29,6 +29,7 @@ from models.training.photos import PhotoTensors
 from models.training.processes import Processes
 from models.training.protocols import GenerativeModel
 from models.training.recipe import Recipe
+from models.training.refining import refine
 from models.training.strokes import StrokeTensors
 
 HISTORY = "history.jsonl"
@@ -151,17 +152,10 @@ def train(
         ValueError: The photos changed since the run began.
     """
     processes = processes or Processes()
-    if len(photos) < MIN_PHOTOS:
-        raise ValueError(
-            f"There is only {len(photos)} usable {photos.noun}; a training compares at least "
-            f"{MIN_PHOTOS}, and learns something from a few hundred on."
-        )
-    if not resume and (out / STATE).exists():
-        raise WeightsError(
-            f"{out} holds an unfinished run. Go on with --resume, or choose another --out, "
-            f"or delete {out / STATE}."
-        )
+    _check_beginning(photos, out, resume=resume)
     model = plan.build(init).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if isinstance(photos, PhotoTensors):
+        photos = refine(photos, init if plan.recipe.refine else None)
     run = Run(model, plan.recipe, photos, *plan.sides, processes)
     if resume:
         run.restore(*load_state(out))
@@ -179,6 +173,20 @@ def train(
             if stop and run.progress < 1.0:
                 return Outcome(finished=False, steps=run.step, metrics=dict(means))
     return _finish(plan, run, out, means)
+
+
+def _check_beginning(photos: PhotoTensors | StrokeTensors, out: Path, *, resume: bool) -> None:
+    """Enough photos, and nothing in the way; else an error that says what to do."""
+    if len(photos) < MIN_PHOTOS:
+        raise ValueError(
+            f"There is only {len(photos)} usable {photos.noun}; a training compares at least "
+            f"{MIN_PHOTOS}, and learns something from a few hundred on."
+        )
+    if not resume and (out / STATE).exists():
+        raise WeightsError(
+            f"{out} holds an unfinished run. Go on with --resume, or choose another --out, "
+            f"or delete {out / STATE}."
+        )
 
 
 def read_plan(out: Path) -> Plan:

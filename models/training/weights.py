@@ -51,6 +51,18 @@ def find_weights(name: str | Path) -> Path:
     )
 
 
+def list_weights() -> dict[str, Path]:
+    """The finished weights below ``weights/`` here or beside our packages, by name, sorted.
+
+    A name is the folder that ``find_weights`` would take for it.
+    """
+    beside = Path(models.__file__).parent.parent / "weights"
+    found: dict[str, Path] = {}
+    for place in (beside, Path("weights")):  # what lies here comes before what was shipped
+        found |= {path.parent.name: path.parent for path in place.glob(f"*/{CONFIG}")}
+    return dict(sorted(found.items()))
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """What config.json says.
 

@@ -4,54 +4,42 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import models
 from indexer.evaluation.report import RetrievalReport, format_table
 from indexer.evaluation.retrieval import compare_retrieval
 from indexer.runtime import load_embedder
 from models.training.weights import (
-    CONFIG,
     METRICS,
     find_weights,
-    read_description,
     read_metrics,
     write_atomically,
 )
 from service.commands.answers import answer_sheet, save_picture
 from service.commands.console import Bar, print_json, say
+from service.model_cards import model_cards
 
 
 def run_models(*, as_json: bool) -> None:
-    """List every model, the weights there are of it, and their figures."""
-    shipped = find_all_weights()
-    listed = [
-        {
-            "name": name,
-            "about": models.describe(name),
-            "presets": sorted(models.presets(name)),
-            "weights": [folder.name for folder in shipped.get(name, [])],
-            "figures": {folder.name: read_metrics(folder) for folder in shipped.get(name, [])},
-        }
-        for name in models.available()
-    ]
+    """List every model, what it can do, the weights there are of it, and their figures."""
+    cards = model_cards()
     if as_json:
-        print_json(listed)
+        print_json(
+            [
+                {
+                    "name": card.name, "about": card.about, "modality": card.modality,
+                    "abilities": card.abilities, "presets": card.presets, "train": card.train,
+                    "weights": [weights.name for weights in card.weights],
+                    "figures": {weights.name: weights.figures for weights in card.weights},
+                }
+                for card in cards
+            ]
+        )  # fmt: skip
         return
-    for line in listed:
-        print(f"{line['name']:<12} {line['about']}")
-        print(f"{'':<12} presets: {', '.join(line['presets'])}")
-        weights = ", ".join(line["weights"]) or f"none yet: niteru train {line['name']} --data DIR"
-        print(f"{'':<12} weights: {weights}")
-
-
-def find_all_weights() -> dict[str, list[Path]]:
-    """Weights folders here and beside our packages, by the name of their model."""
-    beside = Path(models.__file__).parent.parent / "weights"
-    places = (Path("weights"), beside)
-    folders = {path.parent.resolve() for place in places for path in place.glob(f"*/{CONFIG}")}
-    found: dict[str, list[Path]] = {}
-    for folder in sorted(folders):
-        found.setdefault(read_description(folder)["model"], []).append(folder)
-    return found
+    for card in cards:
+        print(f"{card.name:<12} {card.about}")
+        print(f"{'':<12} can: {', '.join(card.abilities)}")
+        print(f"{'':<12} presets: {', '.join(card.presets)}")
+        weights = ", ".join(weights.name for weights in card.weights)
+        print(f"{'':<12} weights: {weights or f'none yet: {card.train}'}")
 
 
 def run_retrieval(

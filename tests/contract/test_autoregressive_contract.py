@@ -4,6 +4,7 @@ A model joins with a few tiny configurations in ``CASES``: pictures so small tha
 listed, and all derivatives taken.
 """
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable
@@ -31,6 +32,19 @@ def raster(model: Any) -> Tensor:
     return torch.arange(channels * side**2).view(channels, -1).T.flatten()
 
 
+def by_groups(model: Any) -> Tensor:
+    """The base's pixels, then of every 2 x 2 the upper right, the lower left, the lower right."""
+    side, channels = model.config.size, model.config.channels
+    places = torch.arange(channels * side**2).view(channels, side, side)
+    step = side // model.config.base
+    parts = [places[:, ::step, ::step]]
+    while step > 1:
+        half = step // 2
+        parts += [places[:, i::step, j::step] for i, j in ((0, half), (half, 0), (half, half))]
+        step = half
+    return torch.cat([part.flatten(1).T.flatten() for part in parts])
+
+
 @dataclass(frozen=True)
 class Case:
     """A model small enough to be looked at from all sides.
@@ -51,6 +65,10 @@ class Case:
     levels: int = 2
     told: Callable[[Any, Tensor], Tensor] = call
     order: Callable[[Any], Tensor] = raster
+
+    def together(self, model):
+        """How many values are drawn in one step, given the parameters of a pixel."""
+        return getattr(model.likelihood, "channels", 1)
 
     def build(self):
         with torch.random.fork_rng():
@@ -94,6 +112,19 @@ CASES += [
         ("one colour pixel", {"channels": 3, "levels": 5, "size": 1}, 5),
     )
 ]
+CASES += [
+    Case(
+        "multiscale", kind, {"base": base, "size": size} | changes, levels,
+        order=by_groups,
+    )
+    for kind, base, size, changes, levels in (
+        ("binary, twice doubled", 1, 4, BINARY | {"width": 6}, 2),
+        ("binary, base alone", 3, 3, BINARY, 2),
+        ("four levels", 1, 2, {"channels": 1, "levels": 4}, 4),
+        ("colour", 1, 2, {"channels": 3, "levels": 2}, 2),
+        ("one colour pixel", 1, 1, {"channels": 3, "levels": 5}, 5),
+    )
+]  # fmt: skip
 # One mask of a MADE; what several of them make together stands in tests/models/test_made.py.
 CASES += [
     Case(
@@ -103,6 +134,31 @@ CASES += [
     )
     for order, hidden in (("natural", (40,)), ("random", (40, 30)), ("agnostic", (40, 30, 20)))
 ]  # fmt: skip
+
+
+def conditionals(model: Any, x: Tensor) -> Tensor:
+    """What a model of whole pixels says of every value, given the colours before it as well."""
+    params = model(x)
+    if not hasattr(model.likelihood, "means"):
+        return params.flatten(2).mT
+    B, C, H, W = x.shape
+    means = model.likelihood.means(x, params)  # (B, C, K, H, W)
+    shared = params.unsqueeze(1).expand(-1, C, -1, -1, -1)
+    return torch.cat([means, shared], 2).movedim(2, -1).reshape(B, C * H * W, -1)
+
+
+# Strides and shortcuts: with two scales a picture of side 2 has a coarse pixel, one of side 4 four.
+CASES += [
+    Case("pixelcnn_pp", kind, changes | {"width": 6}, levels, told=conditionals)
+    for kind, changes, levels in (
+        ("binary", BINARY | {"size": 2}, 2),
+        ("four levels", {"channels": 1, "levels": 4, "size": 2}, 4),
+        ("three levels, one scale", {"channels": 1, "levels": 3, "size": 2, "scales": 1}, 3),
+        ("three scales", BINARY | {"size": 4, "scales": 3, "width": 3}, 2),
+        ("colour", {"channels": 3, "levels": 2, "size": 2}, 2),
+        ("one colour pixel", {"channels": 3, "levels": 5, "size": 1, "scales": 1}, 5),
+    )
+]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case.name}: {case.kind}")
@@ -117,6 +173,17 @@ def model(case):
 
 def seeded(seed):
     return torch.Generator().manual_seed(seed)
+
+
+def draws_in_many_ways(model):
+    return "method" in inspect.signature(model.draw).parameters
+
+
+def noise_for(case, model, count, seed):
+    """As ``sample`` draws it."""
+    c, steps = model.config, model.config.channels // case.together(model)
+    numbers = steps * getattr(model.likelihood, "noise", 1)
+    return torch.rand(count, numbers, c.size, c.size, generator=seeded(seed)).double()
 
 
 def dependencies(case, model):
@@ -153,7 +220,8 @@ def test_the_probabilities_of_all_pictures_sum_to_one(case, model):
     dims = c.channels * c.size**2
     every = torch.tensor(list(itertools.product(values, repeat=dims)), dtype=torch.float64)
     with torch.inference_mode():
-        scores = model.score(every.view(-1, c.channels, c.size, c.size))
+        pictures = every.view(-1, c.channels, c.size, c.size).split(8192)
+        scores = torch.cat([model.score(part) for part in pictures])
     assert scores.shape == (case.levels**dims,)
     assert scores.exp().sum().item() == pytest.approx(1, abs=1e-9)
     assert scores.std() > 0.1  # and they are not all the same
@@ -171,24 +239,28 @@ class Recorder:
 
     def draw(self, params, noise):
         drawn = self.likelihood.draw(params, noise)
-        B = len(drawn)
-        each = self.likelihood.log_prob(drawn.reshape(B, -1, 1, 1), params.reshape(B, -1, 1, 1))
-        self.scores.append(each.flatten())
+        if drawn.ndim == 1:  # a number for each picture
+            drawn, params = drawn.view(-1, 1, 1, 1), params.view(-1, 1, 1, 1)
+        each = self.likelihood.log_prob(drawn, params)  # (B, h, w): several may be drawn at once
+        self.scores.extend(each.flatten(1).unbind(1))
         return drawn
 
 
 def test_what_is_gathered_while_sampling_is_the_score(case, model):
     """Colours drawn at once though the model lets them depend on each other fail here."""
     model.likelihood = recorder = Recorder(model.likelihood)
-    drawn = model.sample(5, generator=seeded(4))
-    assert len(recorder.scores) == drawn[0].numel()
+    if draws_in_many_ways(model):
+        drawn = model.draw(noise_for(case, model, 5, seed=4), method="naive")
+    else:
+        drawn = model.sample(5, generator=seeded(4))
+    assert len(recorder.scores) == drawn[0].numel() / case.together(model)
     with torch.inference_mode():
         torch.testing.assert_close(sum(recorder.scores), model.score(drawn))
 
 
 def test_the_noise_is_drawn_first_and_says_all(case, model):
     drawn = model.sample(3, generator=seeded(5))
-    noise = torch.rand(drawn.shape, generator=seeded(5)).double()
+    noise = noise_for(case, model, 3, seed=5)
     assert torch.equal(model.draw(noise), drawn)
     assert not torch.equal(model.draw(1 - noise), drawn)
 
@@ -200,7 +272,8 @@ def test_samples_are_as_frequent_as_they_are_probable(case, model):
     dims = c.channels * c.size**2
     every = torch.tensor(list(itertools.product(values, repeat=dims)), dtype=torch.float64)
     with torch.inference_mode():
-        listed = model.score(every.view(-1, c.channels, c.size, c.size))
+        pictures = every.view(-1, c.channels, c.size, c.size).split(8192)
+        listed = torch.cat([model.score(part) for part in pictures])
         told = -model.score(model.sample(600, generator=seeded(6)))
     entropy = -(listed.exp() * listed).sum()
     assert 0.1 * dims < entropy / math.log(case.levels) < 0.99 * dims  # there is something to tell
@@ -235,12 +308,18 @@ def test_the_loss_is_the_score_per_value(case, model):
     assert parts["loss"].item() == pytest.approx(nll.item() / x[0].numel())
 
 
-def test_a_model_that_knows_nothing_gives_every_value_the_same_chance(case, model):
+def test_a_model_that_knows_nothing_gives_every_pixel_the_same_chances(case, model):
     for parameter in model.parameters():
         torch.nn.init.zeros_(parameter)
     x = case.pictures(model)
-    fair = -x[0].numel() * math.log(case.levels)
-    assert model.score(x).tolist() == pytest.approx([fair] * len(x))
+    if hasattr(
+        model.likelihood, "means"
+    ):  # a logistic is not flat, but it forgets what came before
+        zero = torch.zeros(len(x), model.likelihood.parameters, *x.shape[2:]).double()
+        expected = model.likelihood.log_prob(x, zero).sum((1, 2)).tolist()
+    else:
+        expected = [-x[0].numel() * math.log(case.levels)] * len(x)
+    assert model.score(x).tolist() == pytest.approx(expected)
 
 
 def test_scores_survive_the_disk(case, model, tmp_path):

@@ -11,6 +11,7 @@ from models.training.shapes import (
     _components,
     describe_shape,
     reduce_shapes,
+    refine_shapes,
 )
 
 
@@ -82,3 +83,41 @@ def test_components_are_those_of_a_singular_value_decomposition(shape):
     left, values, _ = np.linalg.svd(rows, full_matrices=False)
     np.testing.assert_allclose(deviations, values[:5] / np.sqrt(len(rows)), rtol=1e-4)
     np.testing.assert_allclose(np.abs(components), np.abs(left * values)[:, :5], atol=1e-3)
+
+
+def of_three_kinds(rng, kinds, spread):
+    """Unit vectors around one of three centres; ``spread`` is how far off most of them are."""
+    rows = np.zeros((len(kinds), NUMBERS), np.float32)
+    rows[:, :6] = np.eye(6)[kinds] + spread * rng.normal(size=(len(kinds), 6))
+    return torch.from_numpy(rows / np.linalg.norm(rows, axis=1, keepdims=True)).float()
+
+
+def kinds_of_nearest(shapes, kinds):
+    scores = (shapes @ shapes.T).fill_diagonal_(-1)
+    return float((kinds[scores.argmax(1).numpy()] == kinds).mean())
+
+
+def test_two_witnesses_that_err_apart_are_better_than_either():
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 3, 300)
+    seen, told = (of_three_kinds(rng, kinds, 0.4) for _ in range(2))
+    both = kinds_of_nearest(refine_shapes(seen, told), kinds)
+    assert both > max(kinds_of_nearest(seen, kinds), kinds_of_nearest(told, kinds)) + 0.03
+
+
+def test_an_unknown_shape_is_lent_by_those_told_to_be_alike():
+    rng = np.random.default_rng(1)
+    kinds = rng.integers(0, 3, 90)
+    seen, told = of_three_kinds(rng, kinds, 0.1), of_three_kinds(rng, kinds, 0.1)
+    seen[:30] = 0
+    refined = refine_shapes(seen, told)
+    torch.testing.assert_close(refined.norm(dim=1), torch.ones(90))
+    scores = refined[:30] @ refined[30:].T
+    assert (kinds[30:][scores.argmax(1).numpy()] == kinds[:30]).all()
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_nothing_can_be_refined_without_two_known_shapes(known):
+    shapes = torch.zeros(5, NUMBERS)
+    shapes[:known, 0] = 1
+    assert torch.equal(refine_shapes(shapes, torch.ones(5, NUMBERS)), shapes)

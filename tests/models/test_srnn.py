@@ -86,7 +86,7 @@ def test_the_bound_rises_with_the_number_of_draws():
     x = rows(4).repeat(40, 1, 1)
     with torch.inference_mode():
         one, many = (model.bound(x, k, generator=generator()) for k in (1, 20))
-        elbo = model.elbo(x, generator=generator(1))
+        elbo = model.evidence(x, generator=generator(1))
     assert many.mean() > one.mean()
     error = (one.std() + elbo.std()) / len(x) ** 0.5
     assert abs(one.mean() - elbo.mean()) < 5 * error  # two estimates of the same

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
+import models
 from indexer.catalogues.memory import MemoryCatalogue
 from indexer.embedders import ColourLayoutEmbedder
 from indexer.engines.exact import ExactEngine
@@ -181,6 +182,28 @@ def client(serve: Callable[..., Client]) -> Client:
 def each_client(serve: Callable[..., Client], engine: Engine) -> Client:
     """A service over each engine in turn, with the default settings."""
     return serve(engine=engine)
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory, make_weights) -> Path:
+    """A folder whose ``weights`` hold, by the model's name, one of each that learned nothing."""
+    folder = tmp_path_factory.mktemp("gallery")
+    for name in models.available():
+        make_weights(folder / "weights" / name, name=name)
+    return folder
+
+
+@pytest.fixture
+def drawing(serve: Callable[..., Client], gallery: Path, monkeypatch) -> Callable[..., Client]:
+    """Starts a service in the gallery: ``drawing(max_jobs=1)``; it waits long for its jobs."""
+    monkeypatch.chdir(gallery)
+    return lambda **given: serve(**{"job_wait": 20.0, **given})
+
+
+@pytest.fixture
+def artist(drawing: Callable[..., Client]) -> Client:
+    """A service in the gallery, with the default settings otherwise."""
+    return drawing()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service import schemas
+from service import schemas, schemas_models
 from service.errors import TYPE_PREFIX, ServiceError
 from service.openapi import document, render
 from service.settings import Settings
@@ -66,7 +66,7 @@ def test_every_error_is_described_as_a_problem(client):
 
 MODELS = {
     name: model
-    for name, model in vars(schemas).items()
+    for name, model in (vars(schemas) | vars(schemas_models)).items()
     if isinstance(model, type)
     and issubclass(model, BaseModel)
     and "examples" in (model.model_config.get("json_schema_extra") or {})
@@ -124,7 +124,7 @@ def test_every_setting_stands_in_the_readme_with_its_default():
 def test_every_operation_stands_in_the_readme(client):
     told = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", README, re.MULTILINE))
     described = {
-        f"{method.upper()} {path.replace('item_id', 'id')}"
+        f"{method.upper()} {path.replace('item_id', 'id').replace('job_id', 'id')}"
         for path, operations in document(client.app)["paths"].items()
         for method in operations
     }

@@ -1,0 +1,55 @@
+"""What can be asked of a model, read from the protocols that its class satisfies."""
+
+from typing import Literal, get_args
+
+from models.training.protocols import (
+    Completer,
+    ExactLikelihoodModel,
+    GenerativeModel,
+    LatentDecoder,
+    LatentPrior,
+    LatentVariableModel,
+    Tempered,
+)
+
+Ability = Literal[
+    "sample",
+    "temperature",
+    "complete",
+    "exact_likelihood",
+    "likelihood_bound",
+    "reconstruct",
+    "interpolate",
+    "arithmetic",
+]
+
+MEANINGS: dict[Ability, str] = {
+    "sample": "draws new pictures",
+    "temperature": "draws what is more probable, or less",
+    "complete": "draws the rest of a picture of which a part is known",
+    "exact_likelihood": "gives every picture its probability",
+    "likelihood_bound": "gives every picture a bound on its probability",
+    "reconstruct": "draws a picture again from its latent vector",
+    "interpolate": "draws what lies between two latent vectors",
+    "arithmetic": "draws a - b + c of latent vectors",
+}
+assert set(MEANINGS) == set(get_args(Ability))
+
+
+def abilities(kind: type[GenerativeModel]) -> tuple[Ability, ...]:
+    """What models of a class can do, in the order of ``MEANINGS``."""
+    latent = issubclass(kind, LatentVariableModel)
+    draws_again = latent or issubclass(kind, LatentDecoder)
+    walks = draws_again and issubclass(kind, LatentPrior)
+    able: dict[Ability, bool] = {
+        "sample": True,
+        "temperature": issubclass(kind, Tempered),
+        "complete": issubclass(kind, Completer),
+        # A latent model's method of the same name scores a picture given the vector.
+        "exact_likelihood": issubclass(kind, ExactLikelihoodModel) and not latent,
+        "likelihood_bound": latent,
+        "reconstruct": draws_again,
+        "interpolate": walks,
+        "arithmetic": walks,
+    }
+    return tuple(ability for ability in MEANINGS if able[ability])

@@ -1,0 +1,295 @@
+"""What a model draws: samples, completions, reconstructions, and what lies between pictures.
+
+Each function does one thing with weights that are loaded, tells a ``Watch`` how far it is, and can
+be stopped by it between two pictures. Needs torch: import it where something is drawn.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from indexer.protocols import Pixels
+from models.training.abilities import abilities
+from models.training.checkpoint import Weights
+from models.training.protocols import (
+    Completer,
+    GenerativeModel,
+    LatentDecoder,
+    LatentPrior,
+    LatentVariableModel,
+    Tempered,
+)
+from models.training.views import to_float
+from service.errors import UnableModelError
+from service.explaining import to_pixels
+from service.known import Known, greyed
+from service.sheets import Drawing
+
+# Pictures that are drawn in one go: many share the cost of a pass, few show sooner how it goes. The
+# same seed gives the same pictures only as long as this stays the same.
+CHUNK = 8
+
+
+class Watch(Protocol):
+    """Who wants to know how it goes."""
+
+    def progress(self, done: int, total: int, stage: str = "") -> None:
+        """So many of the pictures are ready; may raise to end the work."""
+        ...
+
+    def picture(self, number: int, pixels: Pixels) -> None:
+        """This one, (h, w, C) uint8, is ready."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Brush:
+    """How something is drawn.
+
+    Attributes:
+        weights: By which model.
+        seed: Of all chance.
+        temperature: 1 draws as was learned.
+        mean: The mean picture of a latent vector instead of a draw.
+        watch: Who wants to know how it goes.
+    """
+
+    weights: Weights
+    watch: Watch
+    seed: int = 0
+    temperature: float = 1.0
+    mean: bool = False
+
+    @property
+    def model(self) -> GenerativeModel:
+        """The model at the temperature.
+
+        Raises:
+            UnableModelError: Its draws have none.
+        """
+        model = self.weights.model
+        if self.temperature == 1:
+            return model
+        if not isinstance(model, Tempered):
+            raise unable(self.weights, "temperature", "its draws have no temperature")
+        warm = model.at_temperature(self.temperature)
+        assert isinstance(warm, GenerativeModel)
+        return warm
+
+    def generator(self) -> torch.Generator:
+        """Chance from its beginning."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def drawing(
+        self,
+        pictures: Sequence[Pixels],
+        *,
+        photos: Sequence[Pixels] = (),
+        columns: int | None = None,
+        framed: bool = False,
+    ) -> Drawing:
+        """The pictures, with what they were drawn by."""
+        return Drawing(
+            model=self.weights.name,
+            weights=self.weights.folder.name,
+            fingerprint=self.weights.fingerprint,
+            seed=self.seed,
+            temperature=self.temperature,
+            pictures=tuple(pictures),
+            photos=tuple(photos),
+            columns=columns,
+            framed=framed,
+        )
+
+    def collect(self, total: int, draw: Callable[[int, int], Tensor]) -> list[Pixels]:
+        """Draw in chunks: ``draw(first, count)`` gives (count, C, h, w) in [-1, 1]."""
+        pictures: list[Pixels] = []
+        self.watch.progress(0, total, "draw")
+        with torch.inference_mode():
+            while len(pictures) < total:
+                drawn = draw(len(pictures), min(CHUNK, total - len(pictures)))
+                for picture in drawn:
+                    pictures.append(to_pixels(picture))
+                    self.watch.picture(len(pictures) - 1, pictures[-1])
+                self.watch.progress(len(pictures), total, "draw")
+        return pictures
+
+
+def draw_samples(brush: Brush, n: int) -> Drawing:
+    """``n`` new pictures."""
+    model, generator = brush.model, brush.generator()
+    pictures = brush.collect(n, lambda _, count: model.sample(count, generator=generator))
+    return brush.drawing(pictures)
+
+
+def draw_completions(brush: Brush, photo: Pixels, known: Known, n: int) -> Drawing:
+    """The rest of a photo, ``n`` times.
+
+    Args:
+        brush: Of a model that completes.
+        photo: (H, W, C) uint8, made by the weights' preprocessing.
+        known: (H, W) bool, True where the photo counts.
+        n: How many.
+
+    Raises:
+        UnableModelError: The model completes nothing, or not given just this part.
+    """
+    model, generator = brush.model, brush.generator()
+    if not isinstance(model, Completer):
+        raise unable(brush.weights, "complete", "it cannot draw the rest of a picture given a part")
+    completer: Completer = model
+    x = to_tensor([photo])
+    mask = torch.from_numpy(known)[None, None]  # (1, 1, H, W)
+
+    def draw(_: int, count: int) -> Tensor:
+        with refusals_of(brush.weights):
+            return completer.complete(
+                x.expand(count, -1, -1, -1), mask.expand(count, -1, -1, -1), generator=generator
+            )
+
+    return brush.drawing(brush.collect(n, draw), photos=(greyed(photo, known),))
+
+
+def draw_reconstructions(brush: Brush, photos: Sequence[Pixels]) -> Drawing:
+    """Photos, each drawn again from its latent vector.
+
+    Raises:
+        UnableModelError: The model has no latent vector, or no mean picture and one is asked for.
+    """
+    decode = decoder_of(brush)
+    x = to_tensor(photos)
+    model, generator = brush.weights.model, brush.generator()
+    pictures = brush.collect(
+        len(photos), lambda first, count: decode(model.latent(x[first : first + count]), generator)
+    )
+    return brush.drawing(pictures, photos=photos, columns=len(photos))
+
+
+def draw_interpolation(brush: Brush, ends: Sequence[Pixels | int], steps: int) -> Drawing:
+    """What lies between two photos, or between the vectors of two seeds, both ends included.
+
+    All steps are drawn with the same chance, so that only the vector changes.
+
+    Raises:
+        UnableModelError: The model has no latent vector to walk between.
+    """
+    decode, prior = decoder_of(brush), prior_of(brush)
+    with torch.inference_mode():
+        found = latents(brush, ends)
+        a, b = found[:1], found[1:]
+
+    def draw(first: int, count: int) -> Tensor:
+        shares = [step / (steps - 1) for step in range(first, first + count)]
+        return torch.cat([decode(prior.between(a, b, t), brush.generator()) for t in shares])
+
+    photos = photos_in(ends)
+    return brush.drawing(
+        brush.collect(steps, draw), photos=photos, columns=steps + len(photos), framed=True
+    )
+
+
+def draw_arithmetic(
+    brush: Brush,
+    plus: Sequence[Pixels | int],
+    minus: Sequence[Pixels | int],
+    n: int,
+) -> Drawing:
+    """The sum of the latent vectors of ``plus`` less those of ``minus``, drawn ``n`` times.
+
+    Args:
+        brush: Of a model with a latent vector.
+        plus: Photos or seeds, one more than ``minus``, so that weights sum to 1 as a place does:
+            with two and one, this is a - b + c.
+        minus: Photos or seeds.
+        n: How many; a model that decodes without chance gives the same each time.
+
+    Raises:
+        UnableModelError: The model has no latent vector to count with.
+    """
+    decode, _ = decoder_of(brush), prior_of(brush)
+    with torch.inference_mode():
+        z = latents(brush, plus).sum(0, keepdim=True)
+        if minus:
+            z = z - latents(brush, minus).sum(0, keepdim=True)
+    generator = brush.generator()
+    pictures = brush.collect(n, lambda _, count: decode(z.expand(count, -1), generator))
+    return brush.drawing(pictures, photos=(*photos_in(plus), *photos_in(minus)))
+
+
+Decode = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def decoder_of(brush: Brush) -> Decode:
+    """What draws a picture (B, C, h, w) of a latent vector (B, D)."""
+    model = brush.model
+    if isinstance(model, LatentVariableModel) and not brush.mean:
+        drawer: LatentVariableModel = model
+        return lambda z, generator: drawer.decode(z, generator=generator)
+    if not isinstance(model, LatentDecoder):
+        what = "it has no mean picture" if brush.mean else "it has no latent vector to draw from"
+        raise unable(brush.weights, "reconstruct", what)
+    decoder: LatentDecoder = model
+
+    def outline(z: Tensor, _: torch.Generator) -> Tensor:
+        found = decoder.outline(z)
+        if found is None:
+            raise unable(brush.weights, "reconstruct", "it was trained without a mean picture")
+        return found
+
+    return outline
+
+
+def prior_of(brush: Brush) -> LatentPrior:
+    """What draws latent vectors and walks between them."""
+    model = brush.model
+    if not isinstance(model, LatentPrior):
+        raise unable(brush.weights, "interpolate", "it has no latent vectors to walk between")
+    return model
+
+
+def latents(brush: Brush, ends: Sequence[Pixels | int]) -> Tensor:
+    """The latent vectors of photos, or those of seeds: (N, D)."""
+    model = brush.model
+    found = []
+    for end in ends:
+        if isinstance(end, int):
+            generator = torch.Generator().manual_seed(end)
+            found.append(prior_of(brush).draw_latent(1, generator=generator))
+        else:
+            found.append(model.latent(to_tensor([end])))
+    return torch.cat(found).to(next(model.parameters()))
+
+
+def photos_in(ends: Sequence[Pixels | int]) -> tuple[Pixels, ...]:
+    """Those of the ends that are photos."""
+    return tuple(end for end in ends if not isinstance(end, int))
+
+
+def to_tensor(photos: Sequence[Pixels]) -> Tensor:
+    """(H, W, C) uint8 each -> (B, C, H, W) in [-1, 1]."""
+    return to_float(torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2))
+
+
+def unable(weights: Weights, ability: str, reason: str) -> UnableModelError:
+    """The error for what a model cannot do."""
+    able = abilities(type(weights.model))
+    return UnableModelError(
+        f"The model {weights.name} cannot do that ({ability}): {reason}. "
+        f"It can: {', '.join(able)}.",
+        extensions={"abilities": list(able)},
+    )
+
+
+@contextmanager
+def refusals_of(weights: Weights) -> Iterator[None]:
+    """Tell what a model refuses in its own words."""
+    try:
+        yield
+    except ValueError as error:
+        able = abilities(type(weights.model))
+        raise UnableModelError(str(error), extensions={"abilities": list(able)}) from error

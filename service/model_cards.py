@@ -1,0 +1,122 @@
+"""Every model there is: what it can do, the weights there are of it, and their figures.
+
+Needs torch, which a search does not: import it where models are asked for.
+"""
+
+import importlib
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import models
+from models.training.abilities import Ability, abilities
+from models.training.weights import WeightsError, list_weights, read_description, read_metrics
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsCard:
+    """Weights of a model.
+
+    Attributes:
+        name: By which they are asked for.
+        folder: Where they are.
+        config: The model's configuration.
+        size: Side of the photo that is shown to the model.
+        draws: Side of the picture that it draws.
+        channels: 3 for colour, 1 for grey.
+        figures: What metrics.json says.
+    """
+
+    name: str
+    folder: Path
+    config: Mapping[str, Any]
+    size: int
+    draws: int
+    channels: int
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model.
+
+    Attributes:
+        about: The first sentence its file says of itself.
+        modality: ``pixels`` or ``strokes``.
+        abilities: What can be asked of it.
+        presets: Names of its configurations.
+        train: The command that makes weights.
+        weights: Those there are, by name.
+    """
+
+    name: str
+    about: str
+    modality: str
+    abilities: tuple[Ability, ...]
+    presets: tuple[str, ...]
+    train: str
+    weights: tuple[WeightsCard, ...]
+
+
+def model_cards(served: Path | None = None) -> list[ModelCard]:
+    """A card of every model.
+
+    Args:
+        served: A weights folder that counts even if it lies elsewhere.
+    """
+    found: dict[str, list[WeightsCard]] = {}
+    folders = list_weights() | ({} if served is None else {served.name: served})
+    for name, folder in sorted(folders.items()):
+        try:
+            model, card = read_card(name, folder)
+        except WeightsError as error:  # one damaged folder must not hide the others
+            logger.warning("Weights are left out: %s", error)
+            continue
+        found.setdefault(model, []).append(card)
+    return [model_card(name, tuple(found.get(name, ()))) for name in models.available()]
+
+
+def model_card(name: str, weights: tuple[WeightsCard, ...]) -> ModelCard:
+    """The card of one model."""
+    module = importlib.import_module(f"models.{name}")
+    return ModelCard(
+        name=name,
+        about=models.describe(name),
+        modality=module.Model.modality,
+        abilities=abilities(module.Model),
+        presets=tuple(sorted(models.presets(name))),
+        train=train_command(name, module.__doc__ or ""),
+        weights=weights,
+    )
+
+
+def train_command(name: str, text: str) -> str:
+    """The first command in a model's docstring that trains it."""
+    found = re.search(rf"^\s*(niteru train {name} .*)$", text, re.MULTILINE)
+    return found.group(1) if found else f"niteru train {name} --data DIR --out weights/{name}"
+
+
+def read_card(name: str, folder: Path) -> tuple[str, WeightsCard]:
+    """The model that weights are of, and their card.
+
+    Raises:
+        WeightsError: The folder cannot be read.
+    """
+    description = read_description(folder)
+    config, preprocessing = description["config"], description["preprocessing"]
+    size = int(preprocessing["size"])
+    card = WeightsCard(
+        name=name,
+        folder=folder,
+        config=config,
+        size=size,
+        draws=int(config.get("target_size", size)),
+        channels=int(preprocessing["channels"]),
+        figures=read_metrics(folder),
+    )
+    return str(description["model"]), card

@@ -1,0 +1,330 @@
+"""What goes over the wire about models: what they can do, and what they have done."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.schemas import PNG_EXAMPLE, Png, Problem
+
+FIGURES = Annotated[
+    dict[str, Any], Field(description="What was measured of them: the folder's metrics.json.")
+]
+MODEL_EXAMPLE: dict[str, Any] = {
+    "name": "pixelvae",
+    "about": "PixelVAE (Gulrajani et al., 2017): the embedding behind niteru.",
+    "modality": "pixels",
+    "abilities": ["sample", "temperature", "likelihood_bound", "reconstruct"],
+    "presets": ["cpu", "tiny"],
+    "train": "niteru train pixelvae --data DIR --preset cpu --out weights/mine",
+    "weights": [
+        {
+            "name": "pixelvae-clothing",
+            "size": 64,
+            "draws": 32,
+            "channels": 3,
+            "config": {"latent": 128},
+            "figures": {"training": {"steps": 1025}},
+        }
+    ],
+}
+
+
+class WeightsResponse(BaseModel):
+    """What a model has learned, once."""
+
+    name: Annotated[str, Field(description="By which requests choose them.")]
+    size: Annotated[int, Field(description="Side of the square that it is shown a photo in.")]
+    draws: Annotated[int, Field(description="Side of the pictures that it draws.")]
+    channels: Annotated[int, Field(description="3 for colour, 1 for grey or black and white.")]
+    config: Annotated[dict[str, Any], Field(description="The model's settings.")]
+    figures: FIGURES
+
+
+class ModelResponse(BaseModel):
+    """A generative model, what can be asked of it, and the weights there are."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [MODEL_EXAMPLE]})
+
+    name: str
+    about: Annotated[str, Field(description="The first sentence its file says of itself.")]
+    modality: Annotated[str, Field(description="What goes in and out: `pixels` or `strokes`.")]
+    abilities: Annotated[
+        list[str],
+        Field(
+            description="`sample`, `temperature`, `complete`, `exact_likelihood` or "
+            "`likelihood_bound`, `reconstruct`, `interpolate`, `arithmetic`."
+        ),
+    ]
+    presets: Annotated[list[str], Field(description="Configurations it can be trained in.")]
+    train: Annotated[str, Field(description="A command that makes weights.")]
+    weights: list[WeightsResponse]
+
+
+class ModelsResponse(BaseModel):
+    """Every model, by name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"models": [MODEL_EXAMPLE]}]})
+
+    models: list[ModelResponse]
+
+
+Format = Literal["grid", "json", "zip"]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="The same seed, the same pictures.")]
+Temperature = Annotated[
+    float,
+    Field(gt=0, le=10, description="1 draws as was learned, less keeps to what is probable."),
+]
+
+
+class ModelOptions(BaseModel):
+    """What every call of a model may say. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    weights: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="Name of the weights; without it, the server's own, or the model's first.",
+        ),
+    ] = None
+    seed: Seed = 0
+    format: Annotated[
+        Format | None,
+        Field(
+            description="`grid`: one PNG; `json`: data, pictures in Base64; `zip`: a PNG each. "
+            "Without it, the header `Accept` decides."
+        ),
+    ] = None
+
+
+class SampleOptions(ModelOptions):
+    """How to draw new pictures."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"n": 16, "seed": 7, "temperature": 0.8}]},
+    )
+
+    n: Annotated[int, Field(ge=1, description="How many pictures.")] = 16
+    temperature: Temperature = 1.0
+
+
+class CompletionOptions(SampleOptions):
+    """How to draw the rest of a photo."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rows": 14}]})
+
+    n: Annotated[int, Field(ge=1, description="How often.")] = 4
+    rows: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="Rows known from the top, of the picture as the model sees it; or send a "
+            "`mask`.",
+        ),
+    ] = None
+
+
+class ReconstructionOptions(ModelOptions):
+    """How to draw photos again from their latent vectors."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mean": True}]})
+
+    temperature: Temperature = 1.0
+    mean: Annotated[bool, Field(description="The mean picture of a vector instead of a draw.")] = (
+        False
+    )
+
+
+class InterpolationOptions(ReconstructionOptions):
+    """How to draw what lies between two photos or two seeds."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"seeds": [1, 2], "steps": 8}]}
+    )
+
+    seeds: Annotated[
+        list[Seed] | None,
+        Field(min_length=2, max_length=2, description="Of both ends, instead of two photos."),
+    ] = None
+    steps: Annotated[int, Field(ge=2, description="Pictures, both ends included.")] = 8
+
+
+class ArithmeticOptions(ReconstructionOptions):
+    """What to add and to take away; one more is added than taken away."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"plus": [1, 3], "minus": [2]}]}
+    )
+
+    plus: Annotated[list[Seed], Field(description="Seeds; or photos, as files.")] = []
+    minus: Annotated[list[Seed], Field(description="Seeds; or photos, as files.")] = []
+    n: Annotated[int, Field(ge=1, description="Pictures to draw of the sum.")] = 1
+
+
+class LikelihoodOptions(BaseModel):
+    """How to score photos. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    weights: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    seed: Seed = 0
+    samples: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1000,
+            description="Importance samples of a bound; without it, those of the reference, or 16.",
+        ),
+    ] = None
+
+
+class DrawingResponse(BaseModel):
+    """Pictures that a model has drawn: PNG files, in Base64, as small as they are."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "pixelvae",
+                    "weights": "pixelvae-clothing",
+                    "fingerprint": "pixelvae-5d41402abc4b2a76",
+                    "seed": 7,
+                    "temperature": 0.8,
+                    "pictures": [PNG_EXAMPLE],
+                    "photos": [],
+                }
+            ]
+        }
+    )
+
+    model: str
+    weights: str
+    fingerprint: Annotated[str, Field(description="Of the weights.")]
+    seed: int
+    temperature: float
+    pictures: Annotated[list[Png], Field(description="What was drawn, in order.")]
+    photos: Annotated[
+        list[Png], Field(description="What was sent, as the model sees it; grey is unknown.")
+    ]
+
+
+class ScoreResponse(BaseModel):
+    """How probable a model finds a photo."""
+
+    nats: Annotated[float, Field(description="Log-probability, or the bound below it.")]
+    bits_per_dim: Annotated[float, Field(description="The same as bits for each value.")]
+    excess_bits_per_dim: Annotated[
+        float, Field(description="Beyond what PNG needs: the less, the better the model knows it.")
+    ]
+    share_no_better: Annotated[
+        float | None,
+        Field(
+            description="Share of the reference's photos whose excess is as large or larger; null "
+            "without a reference."
+        ),
+    ]
+    belongs: Annotated[
+        bool | None,
+        Field(
+            description="Whether that share is 1 % or more, so that 1 % of the reference's own "
+            "photos are told not to belong; null without a reference."
+        ),
+    ]
+
+
+class ReferenceResponse(BaseModel):
+    """Photos that the weights were measured on, to compare with."""
+
+    data: str
+    pictures: int
+
+
+class LikelihoodsResponse(BaseModel):
+    """How probable a model finds photos, in their order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "pixelcnn",
+                    "weights": "shop",
+                    "fingerprint": "pixelcnn-5d41402abc4b2a76",
+                    "exact": True,
+                    "samples": None,
+                    "side": 32,
+                    "scores": [
+                        {
+                            "nats": -7252.1,
+                            "bits_per_dim": 3.406,
+                            "excess_bits_per_dim": -1.2,
+                            "share_no_better": 0.41,
+                            "belongs": True,
+                        }
+                    ],
+                    "reference": {"data": "photos", "pictures": 500},
+                    "note": None,
+                }
+            ]
+        }
+    )
+
+    model: str
+    weights: str
+    fingerprint: Annotated[str, Field(description="Of the weights.")]
+    exact: Annotated[bool, Field(description="Whether it is the probability and no bound.")]
+    samples: Annotated[int | None, Field(description="Importance samples of a bound.")]
+    side: Annotated[int, Field(description="Of the pictures that were scored.")]
+    scores: list[ScoreResponse]
+    reference: Annotated[
+        ReferenceResponse | None,
+        Field(description="From `niteru evaluate nll --record`; null if nobody has run it."),
+    ]
+    note: Annotated[str | None, Field(description="What has to be known to read the figures.")]
+
+
+JOB_EXAMPLE: dict[str, Any] = {
+    "id": "2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
+    "kind": "samples",
+    "subject": "pixelvae",
+    "state": "running",
+    "done": 8,
+    "total": 16,
+    "stage": "draw",
+    "created": "2026-11-25T18:33:00+00:00",
+    "started": "2026-11-25T18:33:01+00:00",
+    "finished": None,
+    "problem": None,
+    "url": "/v1/jobs/2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
+    "events": "/v1/jobs/2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d/events",
+    "result": None,
+}
+
+
+class JobResponse(BaseModel):
+    """Work that takes longer than a request may."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE]})
+
+    id: str
+    kind: Annotated[str, Field(description="What is done, such as `samples`.")]
+    subject: Annotated[str, Field(description="With what: the name of a model.")]
+    state: Literal["waiting", "running", "cancelling", "done", "failed", "cancelled"]
+    done: Annotated[int, Field(description="How far it is, of `total`.")]
+    total: Annotated[int, Field(description="0 as long as nobody knows.")]
+    stage: Annotated[str, Field(description="What is being done.")]
+    created: Annotated[str, Field(description="ISO 8601, UTC.")]
+    started: str | None
+    finished: str | None
+    problem: Annotated[Problem | None, Field(description="Why it failed, if it has.")]
+    url: Annotated[str, Field(description="Path of the job.")]
+    events: Annotated[str, Field(description="Path of its server-sent events.")]
+    result: Annotated[str | None, Field(description="Path of what it has made, once it is done.")]
+
+
+class JobsResponse(BaseModel):
+    """The jobs that are remembered, newest first."""
+
+    jobs: list[JobResponse]

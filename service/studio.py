@@ -1,0 +1,245 @@
+"""The models of a server: found on the first request, loaded when something is asked of them."""
+
+import difflib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import models
+from indexer.protocols import Pixels
+from models.training.weights import (
+    CONFIG,
+    WEIGHTS,
+    WeightsError,
+    find_weights,
+    read_preprocessing,
+)
+from service.errors import (
+    CannotGenerateError,
+    NoWeightsError,
+    UnableModelError,
+    UnknownModelError,
+    UnknownWeightsError,
+)
+from service.explanation import encode
+from service.jobs import Job, Jobs, Result
+from service.searcher import told_of
+
+if TYPE_CHECKING:  # torch takes seconds to import, and a server that only searches needs none
+    from models.training.abilities import Ability
+    from models.training.checkpoint import Weights
+    from service.drawing import Brush
+    from service.model_cards import ModelCard, WeightsCard
+
+logger = logging.getLogger(__name__)
+
+LOADED = 2  # weights that are kept in memory
+CANNOT: dict[str, str] = {
+    "temperature": "its draws have no temperature",
+    "complete": "it cannot draw the rest of a picture given a part",
+    "likelihood": "it draws pictures without saying how probable a picture is",
+    "reconstruct": "it has no latent vector from which a picture could be drawn again",
+    "interpolate": "it has no latent vectors to walk between",
+    "arithmetic": "it has no latent vectors to count with",
+}
+
+
+class Studio:
+    """What there is to draw with.
+
+    Args:
+        served: The weights that embed the queries: a folder, or a name below ``weights/``. They
+            are the model's default. None if the server was given none.
+        jobs: Where drawing is done.
+    """
+
+    def __init__(self, served: str | None, jobs: Jobs) -> None:
+        self.served = served
+        self.jobs = jobs
+        self._loaded: OrderedDict[tuple[Path, int], Weights] = OrderedDict()
+
+    def cards(self) -> "list[ModelCard]":
+        """Every model.
+
+        Raises:
+            CannotGenerateError: There is no torch here.
+        """
+        try:
+            from service.model_cards import model_cards  # noqa: PLC0415 - takes seconds, see above
+        except ImportError as error:
+            raise without_torch(error) from error
+        return model_cards(self._served_folder())
+
+    def card(self, name: str) -> "ModelCard":
+        """One model.
+
+        Raises:
+            UnknownModelError: There is none of that name.
+        """
+        if name not in models.available():
+            near = difflib.get_close_matches(name, models.available(), n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise UnknownModelError(
+                f"There is no model '{name[:100]}'.{hint} Models: {', '.join(models.available())}."
+            )
+        return next(card for card in self.cards() if card.name == name)
+
+    def choose(self, card: "ModelCard", weights: str | None) -> "WeightsCard":
+        """The weights that a request means: those it names, or the server's own, or the first.
+
+        Raises:
+            NoWeightsError: The model has none at all.
+            UnknownWeightsError: It has some, but none of that name.
+        """
+        if not card.weights:
+            raise NoWeightsError(
+                f"There are no weights of the model {card.name} here: it has not learned anything. "
+                f"Make some where the server runs, below weights/: {card.train}.",
+                extensions={"train": card.train},
+            )
+        served = self._served_folder()
+        wanted = weights or (served.name if served is not None else None)
+        for found in card.weights:
+            if found.name == wanted:
+                return found
+        if weights is None:
+            return card.weights[0]
+        names = [found.name for found in card.weights]
+        raise UnknownWeightsError(
+            f"There are no weights '{weights[:100]}' of the model {card.name}. Weights: "
+            f"{', '.join(names)}.",
+            extensions={"weights": names},
+        )
+
+    def require(self, card: "ModelCard", *wanted: "Ability | str") -> None:
+        """Refuse a model that cannot do what is asked of it, before it is loaded.
+
+        Raises:
+            UnableModelError: It cannot; the message says why, and which models can.
+        """
+        if card.modality != "pixels":
+            raise UnableModelError(
+                f"The model {card.name} reads and draws {card.modality}, not pixels, and this call "
+                "is about pictures of pixels. Ask a model of pixels.",
+                extensions={"abilities": list(card.abilities)},
+            )
+        for ability in wanted:
+            if not can(card, ability):
+                others = [other.name for other in self.cards() if can(other, ability)]
+                raise UnableModelError(
+                    f"The model {card.name} cannot do that: {CANNOT[ability]}. "
+                    f"Models that can: {', '.join(others) or 'none'}.",
+                    extensions={"abilities": list(card.abilities)},
+                )
+
+    def read(self, weights: "WeightsCard", data: bytes, *, max_pixels: int) -> Pixels:
+        """(H, W, C) uint8 from the bytes of an image file, as a model sees it.
+
+        Raises:
+            UnsupportedFormatError, UnusableImageError: See ``service.errors``.
+        """
+        with told_of(data):
+            return read_preprocessing(weights.folder).read(data, max_pixels=max_pixels)
+
+    def submit(
+        self,
+        kind: str,
+        card: "ModelCard",
+        weights: "WeightsCard",
+        make: "Callable[[Brush], Result]",
+        *,
+        seed: int = 0,
+        temperature: float = 1.0,
+        mean: bool = False,
+    ) -> Job:
+        """Let something be drawn when its turn comes.
+
+        Args:
+            kind: Of the job.
+            card: The model.
+            weights: Those to load.
+            make: Draws.
+            seed: Of all chance.
+            temperature: Of the draws.
+            mean: The mean picture instead of draws.
+
+        Raises:
+            OverloadedError: Too many jobs wait.
+        """
+
+        def work(job: Job) -> Result:
+            from service.drawing import Brush  # noqa: PLC0415 - takes seconds, see above
+
+            job.progress(0, 0, "load")
+            loaded = self._load(weights.folder)
+            job.check()
+            return make(Brush(loaded, JobWatch(job), seed, temperature, mean))
+
+        return self.jobs.submit(kind, card.name, work)
+
+    def _load(self, folder: Path) -> "Weights":
+        """Weights from the disk, or from memory if they are the same still.
+
+        There is one thread that draws, so nothing is loaded twice at once.
+        """
+        import torch  # noqa: PLC0415 - takes seconds, see above
+
+        from models.training.checkpoint import load_weights  # noqa: PLC0415
+
+        torch.set_num_threads(1)  # of this thread: the other cores are for searches
+        try:
+            changed = max((folder / name).stat().st_mtime_ns for name in (CONFIG, WEIGHTS))
+            key = (folder.resolve(), changed)
+            if key not in self._loaded:
+                self._loaded[key] = load_weights(folder)
+        except (WeightsError, OSError) as error:
+            # It names paths of this machine, which are for the log.
+            logger.warning("Nothing can be drawn: %s", error)
+            raise CannotGenerateError(
+                f"The weights '{folder.name}' cannot be read (any more). The server's log says "
+                "why, under the time of this answer."
+            ) from error
+        self._loaded.move_to_end(key)
+        while len(self._loaded) > LOADED:
+            self._loaded.popitem(last=False)
+        return self._loaded[key]
+
+    def _served_folder(self) -> Path | None:
+        """The folder of the server's own weights, None if it has none (any more)."""
+        try:
+            return None if self.served is None else find_weights(self.served)
+        except WeightsError:
+            return None
+
+
+class JobWatch:
+    """Tells a job how far a drawing is, and shows each picture as it is ready."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def progress(self, done: int, total: int, stage: str = "") -> None:
+        """So many of the pictures are ready; raises to end the work."""
+        self.job.progress(done, total, stage)
+
+    def picture(self, number: int, pixels: Pixels) -> None:
+        """This one, (h, w, C) uint8, is ready."""
+        self.job.show({"number": number, "picture": encode(pixels)})
+
+
+def can(card: "ModelCard", ability: str) -> bool:
+    """Whether a model has an ability, ``likelihood`` being either of two."""
+    if ability == "likelihood":
+        return bool({"exact_likelihood", "likelihood_bound"} & set(card.abilities))
+    return ability in card.abilities
+
+
+def without_torch(error: ImportError) -> CannotGenerateError:
+    """The error of a server that lacks what models need."""
+    logger.warning("No model can be run: %s", error)
+    return CannotGenerateError(
+        f"Models need torch, and this server cannot import '{error.name}'. "
+        "Install torch where the server runs."
+    )
