@@ -9,6 +9,7 @@ import typer
 
 from indexer.runtime import Runtime
 from service.cli_models import complete, interpolate, reconstruct, sample
+from service.cli_sketch import app as sketch
 from service.cli_training import average, masks, train
 
 WEIGHTS = "pixelvae-clothing"
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(help="Measure weights.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(sketch, name="sketch")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Store = Annotated[Path, typer.Option(help="Folder of the store.")]
@@ -277,7 +279,8 @@ def nll(
     weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
     *,
     data: Annotated[
-        Path, typer.Option(help="A prefix of idx files, an .npz of packed bits, or photos.")
+        Path,
+        typer.Option(help="Photos, a prefix of idx files, or an .npz of packed bits or sketches."),
     ],
     split: Annotated[str, typer.Option(help="Of an .npz: train, valid or test.")] = "test",
     samples: Annotated[int, typer.Option(min=1, help="Importance samples of a picture.")] = 50,
@@ -293,7 +296,7 @@ def nll(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """How well a model predicts pictures it has not seen, in nats."""
+    """How well a model predicts pictures or sketches it has not seen, in nats."""
     from service.commands.likelihood import run_nll
 
     run_nll(

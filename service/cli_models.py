@@ -24,7 +24,9 @@ def sample(
     weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
     *,
     n: Number = 16,
-    out: Out = Path("samples.png"),
+    out: Annotated[
+        Path, typer.Option(help="The file to write; of sketches also .svg or .json.")
+    ] = Path("samples.png"),
     file_format: Format = "grid",
     temperature: Temperature = 1.0,
     seed: Seed = 0,

@@ -30,6 +30,7 @@ from models.training.protocols import (
 )
 from models.training.views import to_float
 from service.commands.console import Bar, print_json, use_one_thread
+from service.commands.stroke_likelihood import describe_strokes, measure_strokes
 from service.commands.training_data import is_array, read_array, read_photos
 from service.explaining import to_pixels
 from service.likelihoods import METRIC, Score, score_of, summarise
@@ -71,8 +72,16 @@ def run_nll(
 
     ``record`` adds to the weights' metrics.json what a server compares photos with.
     """
+    told: dict[str, Any]
     use_one_thread()
     weights = load_weights(find_weights(name))
+    if weights.model.modality == "strokes":
+        told = measure_strokes(weights, data, split=split, samples=samples, limit=limit, seed=seed)
+        if as_json:
+            print_json(told)
+        else:
+            print(describe_strokes(told))
+        return
     model = weights.model
     exact = scores_exactly(model)
     if not exact and not isinstance(model, LatentVariableModel):
@@ -81,7 +90,7 @@ def run_nll(
             f"Models with one: {', '.join(_models_with_likelihood())}."
         )
     pictures = read_pictures(weights, data, split=split, limit=limit, seed=seed, photos=exact)
-    told: dict[str, Any] = {
+    told = {
         "weights": weights.fingerprint, "data": data.name,
         "split": split if data.suffix == ".npz" else None,  # all else names its split by itself
         "pictures": pictures.count, "seed": seed,

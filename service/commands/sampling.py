@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import models
 from indexer.protocols import Pixels
 from models.images import ImageError
 from models.training.checkpoint import find_weights, load_weights
+from models.training.weights import read_description
 from service.commands.console import Bar, use_one_thread
+from service.commands.sketching import Drawn, sample_sketches
 from service.drawing import (
     Brush,
     draw_completions,
@@ -79,7 +82,12 @@ class BarWatch:
 
 
 def run_sample(canvas: Canvas, *, n: int) -> None:
-    """Draw ``n`` new pictures."""
+    """Draw ``n`` new pictures; of a model of strokes, drawings by the ending of the file."""
+    folder = find_weights(canvas.weights)
+    if models.modality(str(read_description(folder)["model"])) == "strokes":
+        use_one_thread()
+        sample_sketches(load_weights(folder), n, Drawn(canvas.out, canvas.temperature, canvas.seed))
+        return
     canvas.draw(lambda brush: draw_samples(brush, n))
 
 
