@@ -39,11 +39,20 @@ class Player(NamedTuple):
 
     A likelihood model has one player, a GAN two, and both train in the same loop. ``loss``
     returns a dict of scalars; ``loss["loss"]`` is minimised, the rest is logged.
+
+    Attributes:
+        name: Tells the players of a model apart.
+        parameters: What the player moves.
+        loss: What the player minimises.
+        every: The player has a turn in every so many steps: 1 is each, 5 the fifth, the tenth...
+        betas: Decay of the optimiser's two running means.
     """
 
     name: str
     parameters: Callable[[], Iterable[nn.Parameter]]
     loss: Callable[[Batch], dict[str, Tensor]]
+    every: int = 1
+    betas: tuple[float, float] = (0.9, 0.99)
 
 
 class GenerativeModel(nn.Module, ABC):
