@@ -121,6 +121,19 @@ class LatentVariableModel(Protocol):
 
 
 @runtime_checkable
+class WeighedDraws(Protocol):
+    """A latent-variable model whose posterior or prior is no plain normal distribution.
+
+    Its ``encode`` says where the posterior lies, its ``rate`` is a mean over draws, and what
+    defines both is here.
+    """
+
+    def weigh(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A draw z from q(z|x) (B, D), and log p(z) - log q(z|x) in nats (B,)."""
+        ...
+
+
+@runtime_checkable
 class LatentDecoder(Protocol):
     """A model that shows what a vector of ``latent`` says, without chance."""
 
