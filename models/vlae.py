@@ -24,6 +24,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from models.nn.drawing import draw_in_windows
 from models.nn.encoder import ResidualEncoder
 from models.nn.flow import FlowPrior
 from models.nn.gated import GatedPixelCNN
@@ -175,18 +176,11 @@ class Model(GenerativeModel):
     @torch.no_grad()
     def draw(self, z: Tensor, noise: Tensor) -> Tensor:
         """Draw pixel by pixel with given uniform noise: (B, D), (B, N, h, w) -> (B, C, h, w)."""
-        condition, reach = self.condition(z), self.pixelcnn.rows
-        x = z.new_zeros(len(z), self.config.channels, *condition.shape[2:])
-        for i in range(x.shape[2]):
-            rows = slice(max(0, i - reach), i + 1)
-            for j in range(x.shape[3]):
-                left = max(0, j - reach)
-                field_ = (..., rows, slice(left, j + reach + 1))  # a pixel depends on nothing else
-                params = at_least_float32(self.pixelcnn(x[field_], condition[field_]))
-                here = params[:, :, -1:, j - left, None]  # (B, P, 1, 1)
-                drawn = self.likelihood.draw(here, noise[:, :, i : i + 1, j : j + 1])
-                x[:, :, i, j] = drawn[..., 0, 0]
-        return x
+
+        def pick(params: Tensor, i: int, j: int) -> Tensor:
+            return self.likelihood.draw(params, noise[:, :, i : i + 1, j : j + 1])
+
+        return draw_in_windows(self.pixelcnn, self.condition(z), self.config.channels, pick)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""

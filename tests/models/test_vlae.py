@@ -119,12 +119,12 @@ def test_drawing_in_windows_is_drawing_by_whole_passes():
 
 def test_samples_come_from_the_learned_prior():
     model = build(replace(SMALL, target_size=2))
-    n = 3_000
+    n = 2_000
     drawn = model.sample(n, generator=seeded(4))
     for bits in itertools.product([-1.0, 1.0], repeat=4):
         picture = torch.tensor(bits, dtype=torch.float64).view(1, 1, 2, 2)
         found = (drawn == picture).flatten(1).all(1).double().mean().item()
-        assert found == pytest.approx(evidence(model, picture).exp().item(), abs=0.03)
+        assert found == pytest.approx(evidence(model, picture).exp().item(), abs=0.04)
 
 
 def test_with_weight_one_the_loss_is_the_evidence_lower_bound():
@@ -149,13 +149,13 @@ def test_soft_free_bits_hold_the_rate():
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     batch = batch_for(config, items=16)
     rates = []
-    for step in range(300):
+    for step in range(200):
         parts = model.loss(replace(batch, step_seed=step))
         optimiser.zero_grad()
         parts["loss"].backward()
         optimiser.step()
         rates.append(parts["kl"].item())
-    assert sum(rates[-80:]) / 80 == pytest.approx(5, rel=0.2)
+    assert sum(rates[-50:]) / 50 == pytest.approx(5, rel=0.2)
 
 
 def test_no_draws_are_no_bound():
