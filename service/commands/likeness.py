@@ -16,6 +16,7 @@ from service.commands.likelihood import read_pictures
 
 AT_ONCE = 100  # pictures that are drawn or embedded at once
 BLOCK = 1000  # pictures of each side that are compared at once, as in the paper
+BLOCKS = 4  # at least, of fewer pictures if there are not so many: one figure tells no error
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def run_kid(
         real = torch.cat(list(_embedded(judge, pictures.batches, pictures.count, "real")))
         real = real[torch.randperm(len(real), generator=generator)]
         drawn = torch.cat(list(_embedded(judge, _drawn(weights, n, generator), n, "drawn")))
-    block = min(BLOCK, n)
+    block = min(BLOCK, max(2, n // BLOCKS))
     fake, floor = compare(drawn, real[:n], block), compare(real[n : 2 * n], real[:n], block)
     told = {
         "weights": weights.fingerprint, "features": judge.fingerprint, "data": data.name,
