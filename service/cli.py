@@ -306,6 +306,27 @@ def nll(
 
 
 @evaluate.command()
+def kid(
+    weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
+    *,
+    data: Annotated[
+        Path, typer.Option(help="A prefix of idx files, an .npz of packed bits, or photos.")
+    ],
+    features: Annotated[str, typer.Option(help="Weights whose embedding compares pictures.")],
+    split: Annotated[str, typer.Option(help="Of an .npz: train, valid or test.")] = "test",
+    limit: Annotated[
+        int | None, typer.Option(min=4, help="Only so many pictures, drawn at random.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """How like real pictures a model's are; for models without a likelihood."""
+    from service.commands.likeness import run_kid
+
+    run_kid(weights, data, features=features, split=split, limit=limit, seed=seed, as_json=json)
+
+
+@evaluate.command()
 def served(
     address: Annotated[str, typer.Argument(help="A running server: http://127.0.0.1:8000")],
     *,

@@ -85,6 +85,8 @@ class Run:
             parts: dict[str, float] = {}
             batch = self._batch()
             for player, optimiser in zip(self.players, self.optimisers, strict=True):
+                if (self.step + 1) % player.every:  # told by the step alone, so a run can go on
+                    continue
                 parts |= self._turn(player, optimiser, batch, rate)
             self.step += 1
             self._update_average()
@@ -262,7 +264,7 @@ def _optimiser(player: Player, recipe: Recipe) -> AdamW:
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ],
         lr=recipe.learning_rate,
-        betas=(0.9, 0.99),
+        betas=player.betas,
     )
 
 

@@ -59,11 +59,20 @@ class Player(NamedTuple):
     A likelihood model has one player, a GAN two, and both train in the same loop. ``loss``
     returns a dict of scalars; ``loss["loss"]`` is minimised, the rest is logged. It is given a
     ``Batch``, or a ``StrokeBatch`` where that is the model's modality.
+
+    Attributes:
+        name: Tells the players of a model apart.
+        parameters: What the player moves.
+        loss: What the player minimises.
+        every: The player has a turn in every so many steps: 1 is each, 5 the fifth, the tenth...
+        betas: Decay of the optimiser's two running means.
     """
 
     name: str
     parameters: Callable[[], Iterable[nn.Parameter]]
     loss: Callable[[Any], dict[str, Tensor]]
+    every: int = 1
+    betas: tuple[float, float] = (0.9, 0.99)
 
 
 class GenerativeModel(nn.Module, ABC):
@@ -133,6 +142,19 @@ class LatentVariableModel(Protocol):
 
     def decode(self, z: Tensor, *, generator: torch.Generator) -> Tensor:
         """Draw a picture for each latent vector: (B, D) -> (B, C, h, w) in [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class WeighedDraws(Protocol):
+    """A latent-variable model whose posterior or prior is no plain normal distribution.
+
+    Its ``encode`` says where the posterior lies, its ``rate`` is a mean over draws, and what
+    defines both is here.
+    """
+
+    def weigh(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A draw z from q(z|x) (B, D), and log p(z) - log q(z|x) in nats (B,)."""
         ...
 
 

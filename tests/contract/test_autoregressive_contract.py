@@ -239,9 +239,9 @@ class Recorder:
 
     def draw(self, params, noise):
         drawn = self.likelihood.draw(params, noise)
-        if drawn.ndim == 1:  # a number for each picture
-            drawn, params = drawn.view(-1, 1, 1, 1), params.view(-1, 1, 1, 1)
-        each = self.likelihood.log_prob(drawn, params)  # (B, h, w): several may be drawn at once
+        flat = drawn.ndim == 1  # a number for each picture
+        pair = [v.view(-1, 1, 1, 1) if flat else v for v in (drawn, params)]
+        each = self.likelihood.log_prob(*pair)  # (B, h, w): several may be drawn at once
         self.scores.extend(each.flatten(1).unbind(1))
         return drawn
 

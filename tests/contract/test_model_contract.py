@@ -17,6 +17,7 @@ from models.training.protocols import (
     StrokeBatch,
     StrokeDecoder,
     StrokeModel,
+    WeighedDraws,
 )
 from models.training.strokes import pad_strokes, stack_sketches
 from tests.strokes_made import drawings, stroke_preprocessing
@@ -128,6 +129,9 @@ def test_the_rate_is_the_divergence_that_draws_show(model):
         pytest.skip("has no rate")
     model.eval()
     x = inputs_for(model.config)
+    if isinstance(model, WeighedDraws):
+        check_rate_by_draws(model, x)
+        return
     mean, log_var = model.encode(x)
     posterior = torch.distributions.Normal(mean, (0.5 * log_var).exp())
     prior = torch.distributions.Normal(0.0, 1.0)
@@ -137,6 +141,35 @@ def test_the_rate_is_the_divergence_that_draws_show(model):
     told = (posterior.log_prob(z) - prior.log_prob(z)).sum(2)  # (N, B)
     error = told.std(0) / 20_000**0.5
     assert ((model.rate(x) - told.mean(0)).abs() < 5 * error + 1e-3).all()
+
+
+def check_rate_by_draws(model, x):
+    """Where either distribution is no plain normal, both the rate and its oracle are estimates."""
+    with torch.inference_mode():
+        rate = model.rate(x)
+        assert torch.equal(model.rate(x), rate), "of the picture alone, the same at every call"
+        torch.testing.assert_close(torch.cat([model.rate(row) for row in x.split(1)]), rate)
+        many = x.repeat(400, 1, 1, 1)
+        told = -model.weigh(many, torch.Generator().manual_seed(1))[1].view(400, len(x))
+    spread = told.std(0)
+    assert ((rate - told.mean(0)).abs() < 5 * spread * (1 / 400 + 1 / 32) ** 0.5 + 1e-3).all()
+
+
+def test_more_importance_samples_are_a_tighter_bound(model):
+    """In expectation, from the evidence lower bound on (Burda et al., 2016)."""
+    if not isinstance(model, LatentVariableModel):
+        pytest.skip("has no latent vector")
+    model.eval()
+    batch = batch_for(model.config, items=4)
+    x, target = (part[0].repeat(60, 1, 1, 1) for part in (batch.views, batch.targets))
+    g = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        elbo = model.elbo(x, target, generator=g)
+        one, few, many = (model.log_prob(x, target, k, generator=g) for k in (1, 4, 16))
+    assert elbo.shape == one.shape == (240,)
+    error = 4 * (elbo.view(60, 4).std(0).mean() + one.view(60, 4).std(0).mean()) / 240**0.5
+    assert (one.mean() - elbo.mean()).abs() < error + 1e-3
+    assert elbo.mean() < few.mean() < many.mean()
 
 
 def test_using_a_model_does_not_change_it(model):
