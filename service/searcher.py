@@ -23,9 +23,11 @@ from service.errors import (
 
 logger = logging.getLogger(__name__)
 
-# A generation may be published between two steps of a search; it is not published twice so soon.
-SWITCHES = 3
 LEAST_LENGTH = 1e-3  # of a combination of unit vectors; below, rounding decides its direction
+# Between two steps of a search a generation may be published or an item deleted: the search is
+# begun again, for a short answer would be neither of before nor of after. It is bounded because a
+# writer could go on for ever.
+ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,7 @@ class Searcher:
         """The ``limit`` items nearest to ``vector`` (dim,), all from one generation."""
         watch = watch or Stopwatch()
         self.refresh()
-        for _ in range(SWITCHES):
+        for _ in range(ATTEMPTS):
             generation = self.engine.generation
             with watch.step("search"):
                 hits = self.engine.search(
@@ -235,10 +237,10 @@ class Searcher:
                 )[0]
             with watch.step("fetch"):
                 items = self.engine.get([hit.id for hit in hits])
-            if self.engine.generation == generation:
+            if self.engine.generation == generation and None not in items:
                 break
-        # An item that was deleted a moment ago is left out rather than answered as a ghost, and
-        # rounding may carry a cosine a hair past its range.
+        # Only after the last attempt can an item be missing: it is left out rather than answered
+        # as a ghost. Rounding may carry a cosine a hair past its range.
         matches = tuple(
             Match(item, max(-1.0, min(1.0, hit.score)))
             for hit, item in zip(hits, items, strict=True)

@@ -112,6 +112,35 @@ def test_searches_are_whole_while_generations_come_and_go(
     assert len(seen) == 4
 
 
+def test_an_item_deleted_in_the_middle_of_a_search_does_not_shorten_the_answer(
+    embedder, exact, vectors
+):
+    """The items are read after the search: one that went in between is made up for by the next."""
+
+    class Deleting:
+        times = 2
+
+        def __getattr__(self, name):
+            return getattr(exact, name)
+
+        def __len__(self):
+            return len(exact)
+
+        def get(self, ids):
+            if self.times and len(ids) > 1:
+                self.times -= 1
+                exact.delete([ids[1]])
+            return exact.get(ids)
+
+    engine = Deleting()
+    query = vectors["hats/03"]
+    before = [hit.id for hit in exact.search(query[np.newaxis], 8)[0]]
+    answer = Searcher(embedder, engine, max_pixels=10).search(query, 6)
+
+    assert engine.times == 0
+    assert [match.item.id for match in answer.matches] == [before[0], *before[3:8]]
+
+
 def test_another_fingerprint_is_not_taken_up_and_is_named(
     serve, exact, embedder, photos, vectors, caplog
 ):
