@@ -8,7 +8,7 @@
     ├── UploadTooLargeError     413  more bytes than accepted
     ├── UnsupportedFormatError  415  neither an accepted image nor an accepted kind of body
     ├── InvalidRequestError     422  a setting of the request is wrong
-    ├── UnusableImageError      422  empty, damaged or too many pixels
+    ├── UnusableImageError      422  empty, damaged, too many pixels or too slow
     ├── NoDecoderError          422  the model does not draw from a vector
     ├── OverloadedError         429  as many requests as allowed are being worked on
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
@@ -109,7 +109,7 @@ class InvalidRequestError(ServiceError):
 
 
 class UnusableImageError(ServiceError):
-    """The image is empty, damaged or has too many pixels; the extension ``reason`` says which."""
+    """The image is empty, damaged, too large or too slow to decode; ``reason`` says which."""
 
     status, slug, title = 422, "unusable-image", "The image cannot be used"
 

@@ -72,6 +72,15 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         description="Threads that decode and that search. Without it, the number of cores.",
     )
+    decoders: Annotated[int, Field(ge=0)] = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        description="Processes that decode uploads, so that none can end or stop the server. "
+        "Without it, the number of cores; 0 decodes in the server itself.",
+    )
+    decode_timeout: PositiveFloat = Field(
+        default=10.0,
+        description="Seconds that decoding one upload may take; only processes can be stopped.",
+    )
     embedder_threads: PositiveInt = Field(
         default=1,
         description="Threads that embed a query. One leaves the other cores to other queries; "
