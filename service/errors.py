@@ -2,6 +2,8 @@
 
     ServiceError
     ├── MalformedBodyError      400  the form cannot be read
+    ├── KeyRequiredError        401  no key, or one that is not known
+    ├── RoleTooLowError         403  the key may not do this
     ├── UnknownItemError        404  no such item (any more)
     ├── PhotoMissingError       404  the item is there, its photo is not
     ├── SlowUploadError         408  the body did not arrive in time
@@ -64,6 +66,18 @@ class MalformedBodyError(ServiceError):
     """The body is not what its Content-Type says."""
 
     status, slug, title = 400, "malformed-body", "The body cannot be read"
+
+
+class KeyRequiredError(ServiceError):
+    """The server has keys, and the request carries none of them."""
+
+    status, slug, title = 401, "key-required", "A key is required"
+
+
+class RoleTooLowError(ServiceError):
+    """The key is known, but may not do this."""
+
+    status, slug, title = 403, "role-too-low", "The key may not do this"
 
 
 class UnknownItemError(ServiceError):
