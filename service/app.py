@@ -36,6 +36,7 @@ from service.errors import (
     status_problem,
 )
 from service.gate import REQUEST_ID_HEADER, Gate
+from service.keys import KeyCheck, read_keys
 from service.openapi import document
 from service.schemas import SearchOptions
 from service.settings import Settings, unknown_variables
@@ -57,7 +58,10 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
 
     Raises:
         FingerprintMismatchError: The engine's vectors were made by another embedder.
+        service.keys.KeysError: The settings' keys are none.
     """
+    listed = None if settings.api_keys is None else settings.api_keys.get_secret_value()
+    keys = read_keys(listed, settings.api_keys_file)
     state = State.of(settings, embedder, engine)
 
     @asynccontextmanager
@@ -89,7 +93,9 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         app.include_router(router, prefix="/v1")
     app.include_router(routes_probes.router)
     add_error_answers(app)
-    app.add_middleware(
+    if keys is not None:
+        app.add_middleware(KeyCheck, keys=keys)
+    app.add_middleware(  # the last one added is the outermost
         Gate,
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout=settings.request_timeout,

@@ -2,6 +2,8 @@
 
     ServiceError
     ├── MalformedBodyError      400  the form cannot be read
+    ├── KeyRequiredError        401  no key, or one that is not known
+    ├── RoleTooLowError         403  the key may not do this
     ├── UnknownItemError        404  no such item (any more)
     ├── UnknownJobError         404  no such job (any more)
     ├── PhotoMissingError       404  the item is there, its photo is not
@@ -16,7 +18,7 @@
     ├── UploadTooLargeError     413  more bytes than accepted
     ├── UnsupportedFormatError  415  neither an accepted image nor an accepted kind of body
     ├── InvalidRequestError     422  a setting of the request is wrong
-    ├── UnusableImageError      422  empty, damaged or too many pixels
+    ├── UnusableImageError      422  empty, damaged, too many pixels or too slow
     ├── NoDecoderError          422  the model does not draw from a vector
     ├── UnableModelError        422  the model cannot do what is asked of it
     ├── OverloadedError         429  as many requests as allowed are being worked on
@@ -76,6 +78,18 @@ class MalformedBodyError(ServiceError):
     """The body is not what its Content-Type says."""
 
     status, slug, title = 400, "malformed-body", "The body cannot be read"
+
+
+class KeyRequiredError(ServiceError):
+    """The server has keys, and the request carries none of them."""
+
+    status, slug, title = 401, "key-required", "A key is required"
+
+
+class RoleTooLowError(ServiceError):
+    """The key is known, but may not do this."""
+
+    status, slug, title = 403, "role-too-low", "The key may not do this"
 
 
 class UnknownItemError(ServiceError):
@@ -169,7 +183,7 @@ class InvalidRequestError(ServiceError, ValueError):
 
 
 class UnusableImageError(ServiceError):
-    """The image is empty, damaged or has too many pixels; the extension ``reason`` says which."""
+    """The image is empty, damaged, too large or too slow to decode; ``reason`` says which."""
 
     status, slug, title = 422, "unusable-image", "The image cannot be used"
 

@@ -13,6 +13,7 @@ from service.errors import (
     CannotExplainError,
     CannotGenerateError,
     CannotReindexError,
+    KeyRequiredError,
     NoDecoderError,
     NoResultError,
     NoWeightsError,
@@ -20,6 +21,7 @@ from service.errors import (
     ReindexFailedError,
     ReindexInterruptedError,
     ReindexRunningError,
+    RoleTooLowError,
     ServiceError,
     UnableModelError,
     UnknownItemError,
@@ -27,6 +29,7 @@ from service.errors import (
     UnknownModelError,
     UnknownWeightsError,
 )
+from service.keys import role_needed
 from service.schemas import ExamplesQuery, ExplainOptions, ItemQuery, Problem, SearchOptions
 from service.schemas_models import (
     ArithmeticOptions,
@@ -136,8 +139,10 @@ def document(app: FastAPI) -> dict[str, Any]:
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for path, operations in described["paths"].items():
-            for operation in operations.values():
+            for method, operation in operations.items():
                 describe_errors(path, operation["responses"])
+                describe_key(path, method, operation)
+        described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         described["components"]["schemas"] = dict(sorted(schemas.items()))
         app.openapi_schema = described
     return app.openapi_schema
@@ -206,6 +211,18 @@ def describe_errors(path: str, responses: dict[str, Any]) -> None:
             for status in statuses:
                 responses[str(status)] = problem_response("; or: ".join(titles[status]))
     responses["500"] = problem_response("The server failed (`internal-error`)")
+
+
+def describe_key(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Say that an operation needs a key where the server has keys."""
+    needed = role_needed(method.upper(), path)
+    if needed is None:
+        return
+    operation["security"] = [{}, {"key": []}]
+    for error in (KeyRequiredError, RoleTooLowError):
+        operation["responses"][str(error.status)] = problem_response(
+            f"{error.title} (`{error.slug}`); the role needed is `{needed}`"
+        )
 
 
 def problem_response(description: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from indexer.errors import FingerprintMismatchError, GenerationError
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import ImageError
 from models.images.decode import FORMATS
+from service.decoding import Reader
 from service.errors import (
     InvalidRequestError,
     NotReadyError,
@@ -81,6 +82,7 @@ class Searcher:
         embedder: Embeds the queries; its fingerprint is the engine's.
         engine: Holds the items.
         max_pixels: Most pixels of a query image.
+        read: Decodes and fits a query image; without it, the embedder's preprocessing does.
         refresh_interval: Seconds between two looks for a new generation.
         clock: Seconds, never going back.
 
@@ -94,6 +96,7 @@ class Searcher:
         engine: Engine,
         *,
         max_pixels: int,
+        read: Reader | None = None,
         refresh_interval: float = 0.2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +107,7 @@ class Searcher:
         self.embedder = embedder
         self.engine = engine
         self.max_pixels = max_pixels
+        self.read = read or embedder.preprocessing.read
         self.refresh_interval = refresh_interval
         self.clock = clock
         self.refused: str | None = None
@@ -115,10 +119,10 @@ class Searcher:
 
         Raises:
             UnsupportedFormatError: Not one of the accepted formats.
-            UnusableImageError: Empty, damaged or too many pixels.
+            UnusableImageError: Empty, damaged, too many pixels or too slow to decode.
         """
         with told_of(data):
-            return self.embedder.preprocessing.read(data, max_pixels=self.max_pixels)
+            return self.read(data, max_pixels=self.max_pixels)
 
     def embed(self, pixels: Pixels) -> Vectors:
         """(B, H, W, C) uint8 -> (B, dim) float32 of unit length."""

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from indexer.protocols import Embedder, Engine, Pixels, Vectors
 from service.batching import Admission, Batcher
+from service.decoding import Decoders
 from service.errors import InvalidRequestError
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
@@ -26,14 +27,17 @@ Result = TypeVar("Result")
 class State:
     """Everything a request needs, made once by ``create_app``.
 
-    Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, and so
-    has explaining, and so have
-    the jobs of models, and re-indexing. A lone search stays in one thread from decoding
-    on. The event loop does none of them.
+    Decoding and searching have ``threads`` threads, which hand photos to processes that decode
+    (``service.decoding``). Embedding has one, fed by the batcher, and so have explaining, the jobs
+    of models, and re-indexing. A lone search stays in one thread from decoding on. The event loop
+    does none of them.
     """
 
-    def __init__(self, settings: Settings, searcher: Searcher) -> None:
+    def __init__(
+        self, settings: Settings, searcher: Searcher, decoders: Decoders | None = None
+    ) -> None:
         self.settings = settings
+        self.decoders = decoders
         self.searcher = searcher
         self.admission = Admission(settings.max_concurrent)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="niteru")
@@ -58,13 +62,22 @@ class State:
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
         """Put embedder and engine together; refuses a pair that does not fit."""
+        decoders = None
+        if settings.decoders:
+            decoders = Decoders(
+                embedder.preprocessing,
+                max_pixels=settings.max_pixels,
+                count=settings.decoders,
+                timeout=settings.decode_timeout,
+            )
         searcher = Searcher(
             embedder,
             engine,
             max_pixels=settings.max_pixels,
+            read=decoders,
             refresh_interval=settings.refresh_interval,
         )
-        return cls(settings, searcher)
+        return cls(settings, searcher, decoders)
 
     async def run(self, work: Callable[[], Result], watch: Stopwatch | None = None) -> Result:
         """Do blocking work in one of the threads; the wait for it counts as ``queue``."""
@@ -155,6 +168,8 @@ class State:
         """Let running work end, drop what waits, and close the engine."""
         self.threads.shutdown(cancel_futures=True)
         self.embedding.shutdown(cancel_futures=True)
+        if self.decoders is not None:
+            self.decoders.close()
         self.explainer.close()
         self.jobs.close()
         self.searcher.engine.close()

@@ -163,6 +163,7 @@ def serve(tmp_path: Path, embedder: Embedder, exact: Engine) -> Iterator[Callabl
 
     def start(*, engine: Engine = exact, embedder: Embedder = embedder, **settings: Any) -> Client:
         given = {"store": tmp_path / "store", "refresh_interval": 0, "threads": 2, **settings}
+        given.setdefault("decoders", 0)  # starting processes for every test would take minutes
         app = create_app(Settings(**given), embedder=embedder, engine=engine)
         clients.append(Client(app))
         return clients[-1]
