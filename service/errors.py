@@ -13,6 +13,7 @@
     ├── UnusableImageError      422  empty, damaged, too many pixels or too slow
     ├── NoDecoderError          422  the model does not draw from a vector
     ├── OverloadedError         429  as many requests as allowed are being worked on
+    ├── TooManyRequestsError    429  the client has asked too often
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── NotReadyError           503  there is no index to search yet
     ├── StoreUnavailableError   503  the store cannot be read at the moment
@@ -138,6 +139,12 @@ class OverloadedError(ServiceError):
     """As many requests as allowed are being worked on."""
 
     status, slug, title = 429, "overloaded", "The server is busy"
+
+
+class TooManyRequestsError(ServiceError):
+    """The client has made more requests than it may."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
 
 
 class CannotExplainError(ServiceError):
