@@ -38,6 +38,7 @@ from service.errors import (
 from service.gate import REQUEST_ID_HEADER, Gate
 from service.keys import KeyCheck, read_keys
 from service.openapi import document
+from service.rates import RateLimit
 from service.schemas import SearchOptions
 from service.settings import Settings, unknown_variables
 from service.state import State
@@ -93,6 +94,8 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         app.include_router(router, prefix="/v1")
     app.include_router(routes_probes.router)
     add_error_answers(app)
+    if settings.rate_limit is not None:
+        app.add_middleware(RateLimit, per_minute=settings.rate_limit, keyed=keys is not None)
     if keys is not None:
         app.add_middleware(KeyCheck, keys=keys)
     app.add_middleware(  # the last one added is the outermost

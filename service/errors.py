@@ -22,6 +22,7 @@
     ├── NoDecoderError          422  the model does not draw from a vector
     ├── UnableModelError        422  the model cannot do what is asked of it
     ├── OverloadedError         429  as many requests as allowed are being worked on
+    ├── TooManyRequestsError    429  the client has asked too often
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── CannotGenerateError     501  the server has nothing that runs models: no torch
     ├── CannotReindexError      501  the server was told of no catalogue
@@ -204,6 +205,12 @@ class OverloadedError(ServiceError):
     """As many requests as allowed are being worked on."""
 
     status, slug, title = 429, "overloaded", "The server is busy"
+
+
+class TooManyRequestsError(ServiceError):
+    """The client has made more requests than it may."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
 
 
 class CannotExplainError(ServiceError):

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         default=None, description="File of further keys, one `ROLE:KEY` a line."
     )
+    rate_limit: PositiveInt | None = Field(
+        default=None,
+        description="Requests a minute that each key may make, or each address without keys; "
+        "as many may come at once. Without it, there is no such limit.",
+    )
     max_upload_bytes: PositiveInt = Field(
         default=20 * 1024 * 1024,
         description="Largest request body in bytes, a form's own lines included. "
