@@ -9,7 +9,7 @@ from typing import Literal
 
 from indexer.protocols import Embedder
 from models.training.encoder_file import EncoderError
-from models.training.weights import find_weights
+from models.training.weights import find_weights, read_preprocessing
 
 Runtime = Literal["auto", "onnx", "openvino", "torch"]
 
@@ -27,11 +27,12 @@ def load_embedder(name: str | Path, *, runtime: Runtime = "auto", threads: int =
         threads: That one call of ``embed`` computes with; torch's are the whole process's.
 
     Raises:
-        models.training.weights.WeightsError: The weights are missing or damaged, or ``onnx`` or
-            ``openvino`` was asked for and there is no usable export.
+        models.training.weights.WeightsError: The weights are missing or damaged, take strokes, or
+            ``onnx`` or ``openvino`` was asked for and there is no usable export.
         ImportError: The runtime that was asked for is not installed.
     """
     folder = find_weights(name)
+    read_preprocessing(folder)  # strokes are refused before anything is loaded
     if runtime == "openvino":
         return _on_openvino(folder, threads)
     if runtime != "torch":

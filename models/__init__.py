@@ -12,13 +12,15 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # torch takes seconds to import: a list of names must not
     from models.training.protocols import GenerativeModel
     from models.training.recipe import Preset
 
-__all__ = ["UnknownModelError", "available", "create", "describe", "find_preset", "presets"]
+__all__ = [
+    "UnknownModelError", "available", "create", "describe", "find_preset", "modality", "presets",
+]  # fmt: skip
 
 
 class UnknownModelError(LookupError):
@@ -53,6 +55,16 @@ def describe(name: str) -> str:
         UnknownModelError: No such model.
     """
     return (_module(name).__doc__ or "").strip().split("\n")[0]
+
+
+def modality(name: str) -> Literal["pixels", "strokes"]:
+    """What a model takes and gives.
+
+    Raises:
+        UnknownModelError: No such model.
+    """
+    found: Literal["pixels", "strokes"] = _module(name).Model.modality
+    return found
 
 
 def create(

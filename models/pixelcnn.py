@@ -32,10 +32,14 @@ from torch.nn import functional as F
 
 from models.nn.categorical import Categorical, snap
 from models.nn.gated import gate, shift_down
+from models.nn.labels import one_hot, under_each_label
 from models.nn.likelihoods import Bernoulli
 from models.nn.masked import ALWAYS, CausalConv2d, Colours, colours_of
 from models.nn.precision import at_least_float32
 from models.nn.tempered import TemperedDraws
+from models.sampling.methods import Method, Task, draw, refuse_gaps
+from models.sampling.rows import array
+from models.sampling.stacks import GatedWalk, PlainWalk, gated_pixelcnn
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -269,15 +273,7 @@ class Model(TemperedDraws, GenerativeModel):
 
     def _condition(self, labels: Tensor | None) -> Tensor | None:
         """Labels as one of so many: (B,) -> (B, classes)."""
-        classes = self.config.classes
-        if (labels is not None) != (classes > 0):
-            found = "none were given" if labels is None else "labels were given"
-            raise ValueError(f"This pixelcnn knows {classes} classes, and {found}.")
-        if labels is None:
-            return None
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(f"Labels {labels.tolist()}: expected 0 to {classes - 1}.")
-        return F.one_hot(labels, classes).to(self.logits.weight)
+        return one_hot(labels, self.config.classes, name="pixelcnn", like=self.logits.weight)
 
     # -- likelihood ----------------------------------------------------------------------------
 
@@ -315,11 +311,12 @@ class Model(TemperedDraws, GenerativeModel):
 
     def _mixture(self, x: Tensor, known: Tensor | None) -> Tensor:
         """log p of the known pixels (B, 1, H, W), or of all, under each label: (B, classes)."""
-        scores = []
-        for label in range(self.config.classes):
-            each = self.score_values(x, torch.full((len(x),), label, device=x.device))
-            scores.append((each if known is None else each * known).sum((1, 2, 3)))
-        return torch.stack(scores, 1)
+
+        def score(labels: Tensor) -> Tensor:
+            each = self.score_values(x, labels)
+            return (each if known is None else each * known).sum((1, 2, 3))
+
+        return under_each_label(score, self.config.classes, len(x), x.device)
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -345,11 +342,7 @@ class Model(TemperedDraws, GenerativeModel):
         Raises:
             ValueError: An unknown pixel stands before a known one.
         """
-        if not torch.equal(known.flatten(1).cumprod(1).bool(), known.flatten(1)):
-            raise ValueError(
-                "A pixelcnn draws row by row, so it completes only what comes after all known "
-                "pixels. Found an unknown pixel before a known one; give whole rows from the top."
-            )
+        refuse_gaps(known, "pixelcnn")
         noise = torch.rand(x.shape, generator=generator).to(x)
         if self.config.classes and labels is None:
             suggested = self._mixture(torch.where(known, x, 0.0), known).softmax(1).cpu()
@@ -359,31 +352,28 @@ class Model(TemperedDraws, GenerativeModel):
     @torch.no_grad()
     def draw(
         self, noise: Tensor, labels: Tensor | None = None, *,
-        x: Tensor | None = None, known: Tensor | None = None,
+        x: Tensor | None = None, known: Tensor | None = None, method: Method = "auto",
     ) -> Tensor:  # fmt: skip
         """Draw value by value with given uniform noise, all (B, C, h, w).
 
-        The same noise gives the same picture, by whatever sampler.
+        The same noise gives the same picture, by whatever method (``models.sampling.methods``).
         """
         if x is None or known is None:
             x, known = noise, torch.zeros_like(noise[:, :1], dtype=torch.bool)
-        x = torch.where(known, snap(x, self.levels), 0.0)
-        _, C, H, W = x.shape
-        reach = self.config.reach
-        for i in range(H):
-            # A value depends on the rows and columns within reach and on no other.
-            rows = slice(max(0, i - reach), i + 1)
-            for j in range(W):
-                given = known[:, 0, i, j]
-                if bool(given.all()):
-                    continue
-                left = max(0, j - reach)
-                field = (..., rows, slice(left, j + reach + 1))
-                for colour in range(C):
-                    here = self(x[field], labels)[:, colour, :, -1:, j - left, None]  # (B, K, 1, 1)
-                    drawn = self.likelihood.draw(here, noise[:, colour, None, i : i + 1, j : j + 1])
-                    x[:, colour, i, j] = torch.where(given, x[:, colour, i, j], drawn[:, 0, 0, 0])
-        return x
+        condition = self._condition(labels)
+
+        def told(twin: Model, x: Tensor, rows: Tensor) -> Tensor:
+            params: Tensor = twin(x, None if labels is None else labels[rows])
+            return params
+
+        def walk() -> PlainWalk | GatedWalk:
+            if self.config.gated:
+                given = None if condition is None else array(condition)
+                return gated_pixelcnn(self, len(noise), given)
+            return PlainWalk(self, len(noise))
+
+        task = Task(self, self.likelihood, self.levels, noise, x, known)
+        return draw(task, told, walk, method=method)
 
     # -- training ------------------------------------------------------------------------------
 

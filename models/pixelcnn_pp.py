@@ -37,6 +37,8 @@ from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
 from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
 from models.sampling.methods import Method, Task, draw, refuse_gaps
+from models.sampling.rows import array
+from models.sampling.strided import StridedWalk
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -345,14 +347,18 @@ class Model(GenerativeModel):
         if x is None or known is None:
             x = noise.new_zeros(B, self.config.channels, H, W)
             known = torch.zeros_like(noise[:, :1], dtype=torch.bool)
-        self._condition(labels)  # refuses labels that do not fit
+        condition = self._condition(labels)
 
         def told(twin: Model, x: Tensor, rows: Tensor) -> Tensor:
             params: Tensor = twin(x, None if labels is None else labels[rows])
             return params.unsqueeze(1)
 
+        def walk() -> StridedWalk:
+            given = None if condition is None else array(condition)
+            return StridedWalk(self, len(noise), given)
+
         task = Task(self, self.likelihood, self.levels, noise, x, known)
-        return draw(task, told, method=method)
+        return draw(task, told, walk, method=method)
 
     # -- training ------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
 from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
+from models.sampling.methods import Method, Task, draw, in_double
+from models.sampling.stacks import GatedWalk, gated_decoder
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 from models.training.shapes import NUMBERS as SHAPE_NUMBERS
@@ -210,8 +212,7 @@ class Model(TemperedDraws, GenerativeModel):
 
     def condition(self, z: Tensor) -> Tensor:
         """What z says about every pixel: (B, D) -> (B, K, h, w)."""
-        maps: Tensor = self.upsampler(z) + self.z_bias(z)[:, :, None, None]
-        return torch.relu(maps)
+        return _condition(self.upsampler, self.z_bias, z)
 
     def score(self, z: Tensor, target: Tensor) -> Tensor:
         """log p(target | z) in nats: (B, D) and (B, C, h, w) -> (B,)."""
@@ -238,25 +239,27 @@ class Model(TemperedDraws, GenerativeModel):
         return self.draw(z, noise.to(z))
 
     @torch.no_grad()
-    def draw(self, z: Tensor, noise: Tensor) -> Tensor:
-        """Draw with given uniform noise (B, N, h, w): the same noise gives the same picture."""
-        condition = self.condition(z)
-        B, _, H, W = condition.shape
-        x = condition.new_zeros(B, self.config.channels, H, W)
-        reach = self.pixelcnn.rows
-        for i in range(H):
-            # A pixel depends on the rows above it within the field and on as many columns to
-            # either side, and on no other.
-            rows = slice(max(0, i - reach), i + 1)
-            for j in range(W):
-                left = max(0, j - reach)
-                field = (..., rows, slice(left, j + reach + 1))
-                params = at_least_float32(self.pixelcnn(x[field], condition[field]))
-                here = params[:, :, -1:, j - left : j - left + 1]  # (B, P, 1, 1)
-                x[:, :, i, j] = self.likelihood.draw(here, noise[:, :, i : i + 1, j : j + 1])[
-                    ..., 0, 0
-                ]
-        return x
+    def draw(self, z: Tensor, noise: Tensor, *, method: Method = "auto") -> Tensor:
+        """Draw with given uniform noise (B, N, h, w): the same noise gives the same picture.
+
+        By whatever method (``models.sampling.methods``), and however many are drawn at once.
+        """
+        net = self.pixelcnn
+        condition = _condition(in_double(self.upsampler), in_double(self.z_bias), z.double())
+        blank = z.new_zeros(len(z), self.config.channels, *noise.shape[2:])
+
+        def told(twin: GatedPixelCNN, x: Tensor, rows: Tensor) -> Tensor:
+            params: Tensor = twin(x, condition[rows])
+            return params.unsqueeze(1)
+
+        def walk() -> GatedWalk:
+            return gated_decoder(net, condition)
+
+        task = Task(
+            net, self.likelihood, self.config.levels, noise, blank,
+            torch.zeros_like(noise[:, :1], dtype=torch.bool),
+        )  # fmt: skip
+        return draw(task, told, walk if self.config.layers else None, method=method)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""
@@ -363,6 +366,12 @@ class Model(TemperedDraws, GenerativeModel):
             return (...,), 1.0
         top, left = torch.randint(side - crop + 1, (2,), generator=generator).tolist()
         return (..., slice(top, top + crop), slice(left, left + crop)), (side / crop) ** 2
+
+
+def _condition(upsampler: nn.Module, bias: nn.Module, z: Tensor) -> Tensor:
+    """(B, D) -> the map (B, K, h, w) that every layer of the PixelCNN sees."""
+    maps: Tensor = upsampler(z) + bias(z)[:, :, None, None]
+    return torch.relu(maps)
 
 
 def reparameterise(mean: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:

@@ -23,6 +23,7 @@ from service import (
     routes_jobs,
     routes_models,
     routes_probes,
+    routes_reindex,
     routes_search,
 )
 from service.awaited import AwaitedEngine
@@ -35,7 +36,9 @@ from service.errors import (
     status_problem,
 )
 from service.gate import REQUEST_ID_HEADER, Gate
+from service.keys import KeyCheck, read_keys
 from service.openapi import document
+from service.rates import RateLimit
 from service.schemas import SearchOptions
 from service.settings import Settings, unknown_variables
 from service.state import State
@@ -56,7 +59,10 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
 
     Raises:
         FingerprintMismatchError: The engine's vectors were made by another embedder.
+        service.keys.KeysError: The settings' keys are none.
     """
+    listed = None if settings.api_keys is None else settings.api_keys.get_secret_value()
+    keys = read_keys(listed, settings.api_keys_file)
     state = State.of(settings, embedder, engine)
 
     @asynccontextmanager
@@ -82,12 +88,17 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_models.router,
         routes_generate.router,
         routes_jobs.router,
+        routes_reindex.router,
     )
     for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(routes_probes.router)
     add_error_answers(app)
-    app.add_middleware(
+    if settings.rate_limit is not None:
+        app.add_middleware(RateLimit, per_minute=settings.rate_limit, keyed=keys is not None)
+    if keys is not None:
+        app.add_middleware(KeyCheck, keys=keys)
+    app.add_middleware(  # the last one added is the outermost
         Gate,
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout=settings.request_timeout,

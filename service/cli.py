@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from indexer.runtime import Runtime
+from service.cli_models import complete, interpolate, reconstruct, sample
+from service.cli_sketch import app as sketch
 from service.cli_training import average, masks, train
 
 WEIGHTS = "pixelvae-clothing"
@@ -21,6 +23,7 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(help="Measure weights.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(sketch, name="sketch")
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Store = Annotated[Path, typer.Option(help="Folder of the store.")]
@@ -213,18 +216,8 @@ def list_models(*, json: Json = False) -> None:
     run_models(as_json=json)
 
 
-@app.command()
-def sample(
-    weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
-    *,
-    n: Annotated[int, typer.Option("-n", min=1, max=1024, help="How many pictures.")] = 16,
-    out: Annotated[Path, typer.Option(help="The sheet to write.")] = Path("samples.png"),
-    seed: Seed = 0,
-) -> None:
-    """Draw new pictures from a model into one sheet."""
-    from service.commands.sampling import run_sample
-
-    run_sample(weights, n=n, out=out, seed=seed)
+for command in (sample, complete, reconstruct, interpolate):
+    app.command()(command)
 
 
 @app.command()
@@ -286,20 +279,51 @@ def nll(
     weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
     *,
     data: Annotated[
-        Path, typer.Option(help="A prefix of idx files, an .npz of packed bits, or photos.")
+        Path,
+        typer.Option(help="Photos, a prefix of idx files, or an .npz of packed bits or sketches."),
     ],
     split: Annotated[str, typer.Option(help="Of an .npz: train, valid or test.")] = "test",
     samples: Annotated[int, typer.Option(min=1, help="Importance samples of a picture.")] = 50,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many pictures, drawn at random.")
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record", help="Let a server compare photos with these: see service/README.md."
+        ),
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """How well a model predicts pictures it has not seen, in nats."""
+    """How well a model predicts pictures or sketches it has not seen, in nats."""
     from service.commands.likelihood import run_nll
 
-    run_nll(weights, data, split=split, samples=samples, limit=limit, seed=seed, as_json=json)
+    run_nll(
+        weights, data, split=split, samples=samples, limit=limit, seed=seed, record=record,
+        as_json=json,
+    )  # fmt: skip
+
+
+@evaluate.command()
+def kid(
+    weights: Annotated[str, typer.Argument(help="A weights folder, or a name below weights/.")],
+    *,
+    data: Annotated[
+        Path, typer.Option(help="A prefix of idx files, an .npz of packed bits, or photos.")
+    ],
+    features: Annotated[str, typer.Option(help="Weights whose embedding compares pictures.")],
+    split: Annotated[str, typer.Option(help="Of an .npz: train, valid or test.")] = "test",
+    limit: Annotated[
+        int | None, typer.Option(min=4, help="Only so many pictures, drawn at random.")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """How like real pictures a model's are; for models without a likelihood."""
+    from service.commands.likeness import run_kid
+
+    run_kid(weights, data, features=features, split=split, limit=limit, seed=seed, as_json=json)
 
 
 @evaluate.command()

@@ -8,7 +8,8 @@ import typer
 Data = Annotated[
     list[Path],
     typer.Option(
-        help="Folder, manifest, idx prefix or .npz; may be repeated. PATH@3000 counts as 3000."
+        help="Folder, manifest, idx prefix or .npz (for sketches: this); may be repeated. "
+        "PATH@3000 counts as 3000."
     ),
 ]
 Without = Annotated[

@@ -2,23 +2,30 @@
 
     ServiceError
     ├── MalformedBodyError      400  the form cannot be read
+    ├── KeyRequiredError        401  no key, or one that is not known
+    ├── RoleTooLowError         403  the key may not do this
     ├── UnknownItemError        404  no such item (any more)
     ├── UnknownJobError         404  no such job (any more)
     ├── PhotoMissingError       404  the item is there, its photo is not
     ├── UnknownModelError       404  no such model
     ├── UnknownWeightsError     404  the model has no weights of that name
     ├── SlowUploadError         408  the body did not arrive in time
+    ├── ReindexRunningError     409  the catalogue is being indexed already
+    ├── ReindexFailedError      409  the catalogue or the store stands in the way
+    ├── ReindexInterruptedError 409  the server ended while it indexed
     ├── NoWeightsError          409  the model has no weights at all
     ├── NoResultError           409  the job has not made anything (yet)
     ├── UploadTooLargeError     413  more bytes than accepted
     ├── UnsupportedFormatError  415  neither an accepted image nor an accepted kind of body
     ├── InvalidRequestError     422  a setting of the request is wrong
-    ├── UnusableImageError      422  empty, damaged or too many pixels
+    ├── UnusableImageError      422  empty, damaged, too many pixels or too slow
     ├── NoDecoderError          422  the model does not draw from a vector
     ├── UnableModelError        422  the model cannot do what is asked of it
     ├── OverloadedError         429  as many requests as allowed are being worked on
+    ├── TooManyRequestsError    429  the client has asked too often
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── CannotGenerateError     501  the server has nothing that runs models: no torch
+    ├── CannotReindexError      501  the server was told of no catalogue
     ├── NotReadyError           503  there is no index to search yet
     ├── StoreUnavailableError   503  the store cannot be read at the moment
     └── TookTooLongError        504  the work did not end in time
@@ -74,6 +81,18 @@ class MalformedBodyError(ServiceError):
     status, slug, title = 400, "malformed-body", "The body cannot be read"
 
 
+class KeyRequiredError(ServiceError):
+    """The server has keys, and the request carries none of them."""
+
+    status, slug, title = 401, "key-required", "A key is required"
+
+
+class RoleTooLowError(ServiceError):
+    """The key is known, but may not do this."""
+
+    status, slug, title = 403, "role-too-low", "The key may not do this"
+
+
 class UnknownItemError(ServiceError):
     """No item of that id can be found."""
 
@@ -116,6 +135,24 @@ class NoResultError(ServiceError):
     status, slug, title = 409, "no-result", "The job has no result"
 
 
+class ReindexRunningError(ServiceError):
+    """A run is under way; the extension ``job`` is its path."""
+
+    status, slug, title = 409, "reindex-running", "The catalogue is being indexed"
+
+
+class ReindexFailedError(ServiceError):
+    """A run ended early; the log says why, the client need not know paths."""
+
+    status, slug, title = 409, "reindex-failed", "The catalogue could not be indexed"
+
+
+class ReindexInterruptedError(ServiceError):
+    """A run ended with the server it ran in."""
+
+    status, slug, title = 409, "reindex-interrupted", "Indexing was interrupted"
+
+
 class NoWeightsError(ServiceError):
     """The model has learned nothing yet; the extension ``train`` is the command that changes it."""
 
@@ -140,14 +177,14 @@ class UnsupportedFormatError(ServiceError):
     status, slug, title = 415, "unsupported-format", "The format is not supported"
 
 
-class InvalidRequestError(ServiceError):
+class InvalidRequestError(ServiceError, ValueError):
     """A parameter or field is missing, unknown, ill-typed or out of range."""
 
     status, slug, title = 422, "invalid-request", "The request is not valid"
 
 
 class UnusableImageError(ServiceError):
-    """The image is empty, damaged or has too many pixels; the extension ``reason`` says which."""
+    """The image is empty, damaged, too large or too slow to decode; ``reason`` says which."""
 
     status, slug, title = 422, "unusable-image", "The image cannot be used"
 
@@ -170,6 +207,12 @@ class OverloadedError(ServiceError):
     status, slug, title = 429, "overloaded", "The server is busy"
 
 
+class TooManyRequestsError(ServiceError):
+    """The client has made more requests than it may."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+
 class CannotExplainError(ServiceError):
     """The server searches, but has nothing that draws: no fitting weights, or no torch."""
 
@@ -180,6 +223,12 @@ class CannotGenerateError(ServiceError):
     """The server searches, but has nothing that runs models."""
 
     status, slug, title = 501, "cannot-generate", "The server cannot run models"
+
+
+class CannotReindexError(ServiceError):
+    """The server knows no catalogue."""
+
+    status, slug, title = 501, "cannot-reindex", "The server cannot index"
 
 
 class NotReadyError(ServiceError):

@@ -1,25 +1,23 @@
 """Reading requests with any number of files: several photos, a photo and its mask, or none."""
 
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, get_args, get_origin
 
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
 
-from service.errors import InvalidRequestError, MalformedBodyError
+from service.errors import InvalidRequestError
 from service.uploads import (
     FORM,
     JSON,
     OCTETS,
-    MemoryParser,
     Model,
     content_type,
     merge,
     not_empty,
     parse_json,
+    parsed_form,
     read_bare,
     validate,
     wrong_content_type,
@@ -79,20 +77,10 @@ async def read_files(
         )
         data = await read_bare(request, expected + (f", or {JSON}" if or_json else ""))
         return Files({next(iter(fields)): (data,)}, options)
-    async with aclosing(request.stream()) as stream:
-        most = sum(fields.values()) + MORE_FILES
-        parser = MemoryParser(request.headers, stream, max_files=most, max_fields=2000)
-        try:
-            form = await parser.parse()
-            files = {field: files_of(form, field, most) for field, most in fields.items()}
-            given = others_of(form, type(options), fields)
-        except MultiPartException as error:
-            raise MalformedBodyError(
-                f"The form cannot be read: {error.message} Send {FORM} with its boundary, as "
-                f"`curl -F {next(iter(fields))}=@photo.jpg` does."
-            ) from error
-        finally:
-            parser.close()
+    most = sum(fields.values()) + MORE_FILES
+    async with parsed_form(request, max_files=most, example=next(iter(fields))) as form:
+        files = {field: files_of(form, field, limit) for field, limit in fields.items()}
+        given = others_of(form, type(options), fields)
     return Files(files, validate(type(options), merge(options, given)))
 
 

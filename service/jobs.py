@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 JobState = Literal["waiting", "running", "cancelling", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
 EVENTS = 256  # that are remembered of each job, for followers that come late
-NICENESS = 10  # of 19: a lane takes what searches leave
+NICENESS = 5  # of 19: searches go first, and a busy machine still lets a lane go on
 
 
 class Result(Protocol):
@@ -57,6 +57,7 @@ class Job:
         subject: What it does it with or to, such as the name of a model.
         lane: Which queue it stands in.
         clock: The time, with its zone.
+        job_id: Of a job that is known already; without it, a new one.
 
     Attributes:
         state: Where it stands; see ``JobState``.
@@ -66,9 +67,15 @@ class Job:
     """
 
     def __init__(
-        self, kind: str, subject: str, *, lane: str, clock: Callable[[], datetime]
+        self,
+        kind: str,
+        subject: str,
+        *,
+        lane: str,
+        clock: Callable[[], datetime],
+        job_id: str | None = None,
     ) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = job_id or uuid.uuid4().hex
         self.kind, self.subject, self.lane = kind, subject, lane
         self.clock = clock
         self.created = clock()
@@ -96,9 +103,13 @@ class Job:
         Raises:
             StoppedError: The job was cancelled; the work is to end.
         """
+        self.note(done, total, stage)
+        self.check()
+
+    def note(self, done: int, total: int, stage: str = "") -> None:
+        """Say how far work is that asks ``stopping`` by itself."""
         self.done, self.total, self.stage = done, total, stage
         self._tell("progress", {"done": done, "total": total, "stage": stage})
-        self.check()
 
     def show(self, data: Mapping[str, Any]) -> None:
         """Show a picture that is ready before the others are."""
@@ -241,6 +252,9 @@ class Jobs:
         keep: How many are remembered after their end, the newest.
         keep_bytes: And how much their results may take together.
         clock: The time, with its zone.
+
+    Attributes:
+        closed: Whether no more work is begun, and what runs is stopped because of that.
     """
 
     def __init__(
@@ -256,6 +270,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}  # in the order in which they came
         self._futures: dict[str, Future[None]] = {}
         self._lanes: dict[str, ThreadPoolExecutor] = {}
+        self.closed = False
 
     def submit(self, kind: str, subject: str, work: Work, *, lane: str = "models") -> Job:
         """Let work be done when its turn comes.
@@ -316,8 +331,14 @@ class Jobs:
             self._jobs.pop(job.id, None)
             self._futures.pop(job.id, None)
 
+    def remember(self, job: Job) -> None:
+        """Take in a job that ended elsewhere."""
+        with self._lock:
+            self._jobs[job.id] = job
+
     def close(self) -> None:
         """Stop all jobs and wait until they have."""
+        self.closed = True
         for job in self.newest():
             if not job.ended:
                 job.stop()

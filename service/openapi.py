@@ -12,10 +12,16 @@ from service.errors import (
     PROBLEM_JSON,
     CannotExplainError,
     CannotGenerateError,
+    CannotReindexError,
+    KeyRequiredError,
     NoDecoderError,
     NoResultError,
     NoWeightsError,
     PhotoMissingError,
+    ReindexFailedError,
+    ReindexInterruptedError,
+    ReindexRunningError,
+    RoleTooLowError,
     ServiceError,
     UnableModelError,
     UnknownItemError,
@@ -23,13 +29,16 @@ from service.errors import (
     UnknownModelError,
     UnknownWeightsError,
 )
-from service.schemas import ExplainOptions, ItemQuery, Problem, SearchOptions
+from service.keys import role_needed
+from service.schemas import ExamplesQuery, ExplainOptions, ItemQuery, Problem, SearchOptions
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
     InterpolationOptions,
     LikelihoodOptions,
     ReconstructionOptions,
+    ReindexOptions,
+    ReindexResponse,
     SampleOptions,
 )
 
@@ -51,6 +60,7 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/models/{name}/": (400, 404, 408, 409, 413, 415, 422, 429, 501, 504),
     "/v1/jobs/": (404, 504),
     "/v1/jobs/{job_id}/result": (404, 409, 422, 501, 504),
+    "/v1/reindex": (408, 409, 413, 415, 422, 429, 501, 504),
     "/readyz": (503, 504),
 }
 # Errors that only calls with these prefixes answer; the others of their status are everyone's.
@@ -64,6 +74,10 @@ ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnknownWeightsError: (ONE_MODEL,),
     NoWeightsError: (ONE_MODEL,),
     UnknownJobError: ("/v1/jobs/",),
+    ReindexRunningError: ("/v1/reindex",),
+    ReindexFailedError: ("/v1/jobs/",),
+    ReindexInterruptedError: ("/v1/jobs/",),
+    CannotReindexError: ("/v1/reindex",),
     NoResultError: (ONE_MODEL, "/v1/jobs/"),
     UnableModelError: (ONE_MODEL, "/v1/jobs/"),
     CannotGenerateError: (MODELS, "/v1/jobs/"),
@@ -125,8 +139,10 @@ def document(app: FastAPI) -> dict[str, Any]:
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for path, operations in described["paths"].items():
-            for operation in operations.values():
+            for method, operation in operations.items():
                 describe_errors(path, operation["responses"])
+                describe_key(path, method, operation)
+        described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         described["components"]["schemas"] = dict(sorted(schemas.items()))
         app.openapi_schema = described
     return app.openapi_schema
@@ -136,7 +152,8 @@ def extra_schemas() -> dict[str, Any]:
     """Schemas of what is read by hand: bodies and problems."""
     schemas: dict[str, Any] = {}
     bodies: tuple[type[BaseModel], ...] = (
-        ItemQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
+        ItemQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
+        ReindexOptions, ReindexResponse,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
@@ -155,6 +172,12 @@ def extra_schemas() -> dict[str, Any]:
         schemas[name] = form(description, {"image": image, **fields})
     schemas["ImageForm"] = form("A photo.", {"image": image})
     several = {"type": "array", "items": image}
+    either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}
+    schemas["SearchForm"]["properties"] |= {
+        "positives": either | {"description": "Like these: files, or ids of items."},
+        "negatives": either | {"description": "But not like these: files, or ids of items."},
+    }
+    schemas["SearchForm"]["required"] = []  # either `image` or `positives`
     for name, description, chosen, files, required in MODEL_FORMS:
         fields = chosen.model_json_schema(ref_template=REF)["properties"]
         fields |= {field: several if many else image for field, many in files.items()}
@@ -188,6 +211,18 @@ def describe_errors(path: str, responses: dict[str, Any]) -> None:
             for status in statuses:
                 responses[str(status)] = problem_response("; or: ".join(titles[status]))
     responses["500"] = problem_response("The server failed (`internal-error`)")
+
+
+def describe_key(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Say that an operation needs a key where the server has keys."""
+    needed = role_needed(method.upper(), path)
+    if needed is None:
+        return
+    operation["security"] = [{}, {"key": []}]
+    for error in (KeyRequiredError, RoleTooLowError):
+        operation["responses"][str(error.status)] = problem_response(
+            f"{error.title} (`{error.slug}`); the role needed is `{needed}`"
+        )
 
 
 def problem_response(description: str) -> dict[str, Any]:

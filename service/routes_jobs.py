@@ -24,7 +24,18 @@ router = APIRouter(tags=["jobs"])
 HEARTBEAT = 15.0  # seconds without news after which a stream shows that it is alive
 MOST_OF_A_REQUEST = 0.8  # of its time, that may pass in waiting
 STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
-RESULTS: dict[str, Any] = {"image/png": BINARY, "application/zip": BINARY, "application/json": {}}
+RESULTS: dict[str, Any] = {
+    "image/png": BINARY,
+    "application/zip": BINARY,
+    "application/json": {
+        "schema": {
+            "anyOf": [
+                {"$ref": f"#/components/schemas/{name}"}
+                for name in ("DrawingResponse", "LikelihoodsResponse", "ReindexResponse")
+            ]
+        }
+    },
+}
 
 
 class ResultOptions(BaseModel):

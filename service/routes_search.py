@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from service.links import image_link
+from service.queries import Examples, read_query
 from service.schemas import (
     EmbedResponse,
     Hit,
@@ -15,7 +16,7 @@ from service.schemas import (
 )
 from service.searcher import Answer, Stopwatch
 from service.state import Shared
-from service.uploads import read_image, read_query
+from service.uploads import read_image
 
 router = APIRouter(tags=["search"])
 
@@ -31,7 +32,14 @@ SEARCH_BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": {"$ref": "#/components/schemas/SearchForm"}},
-            "application/json": {"schema": {"$ref": "#/components/schemas/ItemQuery"}},
+            "application/json": {
+                "schema": {
+                    "anyOf": [
+                        {"$ref": "#/components/schemas/ItemQuery"},
+                        {"$ref": "#/components/schemas/ExamplesQuery"},
+                    ]
+                }
+            },
             **IMAGE_BODIES,
         },
     }
@@ -55,6 +63,10 @@ async def search(
 
     Send a photo (JPEG, PNG or WebP) as the file field `image` of a form, or as the bare body; or
     send JSON with an `item_id`. Options stand in the query string, the form or the JSON.
+
+    This one, but like that: `positives` and `negatives`, item ids in JSON; in a form, files or ids,
+    each field as often as needed. Searched is with twice the mean of the positives' vectors less
+    the mean of the negatives'. None of the items named is answered.
     """
     watch = Stopwatch()
     with state.admission, watch.step("total"):
@@ -62,6 +74,8 @@ async def search(
             query = await read_query(request, options)
         if isinstance(query, ItemQuery):
             answer = await state.search_item(query.item_id, query, watch)
+        elif isinstance(query, Examples):
+            answer = await state.search_examples(query, watch)
         else:
             answer = await state.search_image(query.data, query.options, watch)
     return search_response(request, answer, watch)

@@ -57,6 +57,26 @@ class ItemQuery(SearchOptions):
     item_id: ItemId
 
 
+class ExamplesQuery(SearchOptions):
+    """Search by what the items should look like, and what not; none of these is answered."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "positives": [ITEM_EXAMPLE["id"], "shoes/boot-3"],
+                    "negatives": ["shoes/canvas-high-2"],
+                    "limit": 5,
+                }
+            ]
+        },
+    )
+
+    positives: Annotated[list[ItemId], Field(description="Like these: ids; may be repeated.")] = []
+    negatives: Annotated[list[ItemId], Field(description="But not like these: ids.")] = []
+
+
 class ItemResponse(BaseModel):
     """An item of the catalogue."""
 

@@ -13,7 +13,9 @@ from indexer.errors import FingerprintMismatchError, GenerationError
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import ImageError
 from models.images.decode import FORMATS
+from service.decoding import Reader
 from service.errors import (
+    InvalidRequestError,
     NotReadyError,
     UnknownItemError,
     UnsupportedFormatError,
@@ -22,6 +24,7 @@ from service.errors import (
 
 logger = logging.getLogger(__name__)
 
+LEAST_LENGTH = 1e-3  # of a combination of unit vectors; below, rounding decides its direction
 # Between two steps of a search a generation may be published or an item deleted: the search is
 # begun again, for a short answer would be neither of before nor of after. It is bounded because a
 # writer could go on for ever.
@@ -79,6 +82,7 @@ class Searcher:
         embedder: Embeds the queries; its fingerprint is the engine's.
         engine: Holds the items.
         max_pixels: Most pixels of a query image.
+        read: Decodes and fits a query image; without it, the embedder's preprocessing does.
         refresh_interval: Seconds between two looks for a new generation.
         clock: Seconds, never going back.
 
@@ -92,6 +96,7 @@ class Searcher:
         engine: Engine,
         *,
         max_pixels: int,
+        read: Reader | None = None,
         refresh_interval: float = 0.2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -102,6 +107,7 @@ class Searcher:
         self.embedder = embedder
         self.engine = engine
         self.max_pixels = max_pixels
+        self.read = read or embedder.preprocessing.read
         self.refresh_interval = refresh_interval
         self.clock = clock
         self.refused: str | None = None
@@ -113,10 +119,10 @@ class Searcher:
 
         Raises:
             UnsupportedFormatError: Not one of the accepted formats.
-            UnusableImageError: Empty, damaged or too many pixels.
+            UnusableImageError: Empty, damaged, too many pixels or too slow to decode.
         """
         with told_of(data):
-            return self.embedder.preprocessing.read(data, max_pixels=self.max_pixels)
+            return self.read(data, max_pixels=self.max_pixels)
 
     def embed(self, pixels: Pixels) -> Vectors:
         """(B, H, W, C) uint8 -> (B, dim) float32 of unit length."""
@@ -160,6 +166,60 @@ class Searcher:
         if vector is None:
             raise UnknownItemError(item_id)
         return self.search(vector, limit, exact=exact, exclude=[item_id, *exclude], watch=watch)
+
+    def combine(
+        self,
+        positives: Sequence[bytes | str],
+        negatives: Sequence[bytes | str],
+        *,
+        watch: Stopwatch | None = None,
+    ) -> Vectors:
+        """The vector (dim,) of this one, but like that: of unit length.
+
+        Twice the mean of the positives less the mean of the negatives, which is a - b + c for two
+        and one; without negatives, the mean. All vectors are of unit length, so each example
+        counts the same.
+
+        Args:
+            positives: The bytes of image files, or ids of items; at least one.
+            negatives: The same; none or more.
+            watch: Times the steps.
+
+        Raises:
+            UnknownItemError: There is no such item (any more).
+            InvalidRequestError: They cancel each other out.
+        """
+        watch = watch or Stopwatch()
+        self.refresh()
+        rows = self._vectors([*positives, *negatives], watch)  # (P + N, dim)
+        vector = rows[: len(positives)].mean(0)
+        if negatives:
+            vector = 2 * vector - rows[len(positives) :].mean(0)
+        length = float(np.linalg.norm(vector))
+        if length < LEAST_LENGTH:
+            raise InvalidRequestError(
+                "The examples cancel each other out, so nothing is left to look for. Leave out "
+                "those that stand on both sides."
+            )
+        unit: Vectors = (vector / length).astype(np.float32)
+        return unit
+
+    def _vectors(self, examples: Sequence[bytes | str], watch: Stopwatch) -> Vectors:
+        """The vectors (N, dim) of photos and items, the photos embedded in one go."""
+        ids = [example for example in examples if isinstance(example, str)]
+        with watch.step("fetch"):
+            found = dict(zip(ids, self.engine.vectors(ids), strict=True)) if ids else {}
+        with watch.step("decode"):
+            photos = [self.decode(example) for example in examples if isinstance(example, bytes)]
+        with watch.step("embed"):
+            embedded = iter(self.embed(np.stack(photos)) if photos else ())
+        rows = []
+        for example in examples:
+            row = found[example] if isinstance(example, str) else next(embedded)
+            if row is None:
+                raise UnknownItemError(str(example))
+            rows.append(row)
+        return np.stack(rows)
 
     def search(
         self,

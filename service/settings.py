@@ -6,12 +6,13 @@ imported.
 """
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from indexer.runtime import Runtime
@@ -38,12 +39,35 @@ class Settings(BaseSettings):
         description="What embeds: `onnx`, `openvino`, `torch`; `auto` is `onnx`, or `torch` "
         "where the weights have no usable export.",
     )
+    catalogue: Path | None = Field(
+        default=None,
+        description="Catalogue that `POST /v1/reindex` indexes: a folder of photos or a manifest. "
+        "Without it, that call is answered 501.",
+    )
+    reindex_workers: PositiveInt = Field(
+        default=1,
+        description="Threads that read and embed while re-indexing. One leaves the other cores to "
+        "searches.",
+    )
     host: str = Field(
         default="127.0.0.1",
         description="Address to listen on. The default cannot be reached from other machines.",
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8000, description="Port to listen on; 0 takes a free one."
+    )
+    api_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that may use the server: `ROLE:KEY` with commas between them; the roles "
+        "are `search`, `write` and `admin`. Without any, it listens on loopback only.",
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="File of further keys, one `ROLE:KEY` a line."
+    )
+    rate_limit: PositiveInt | None = Field(
+        default=None,
+        description="Requests a minute that each key may make, or each address without keys; "
+        "as many may come at once. Without it, there is no such limit.",
     )
     max_upload_bytes: PositiveInt = Field(
         default=20 * 1024 * 1024,
@@ -71,6 +95,15 @@ class Settings(BaseSettings):
     threads: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,
         description="Threads that decode and that search. Without it, the number of cores.",
+    )
+    decoders: Annotated[int, Field(ge=0)] = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        description="Processes that decode uploads, so that none can end or stop the server. "
+        "Without it, the number of cores; 0 decodes in the server itself.",
+    )
+    decode_timeout: PositiveFloat = Field(
+        default=10.0,
+        description="Seconds that decoding one upload may take; only processes can be stopped.",
     )
     embedder_threads: PositiveInt = Field(
         default=1,
@@ -108,6 +141,16 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
+    def _open_to_this_machine_only(self) -> Self:
+        keyed = self.api_keys is not None or self.api_keys_file is not None
+        if not keyed and not is_loopback(self.host):
+            raise ValueError(
+                f"host is '{self.host}', which other machines may reach, and there is no key: set "
+                "NITERU_API_KEYS=search:KEY or NITERU_API_KEYS_FILE, or listen on 127.0.0.1."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _limits_agree(self) -> Self:
         if self.default_limit > self.max_limit:
             raise ValueError(
@@ -115,6 +158,14 @@ class Settings(BaseSettings):
                 f"{self.max_limit}: lower the one or raise the other."
             )
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only; of names, just ``localhost``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def unknown_variables(names: Iterable[str]) -> list[str]:

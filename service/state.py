@@ -10,9 +10,12 @@ from fastapi import Depends, Request
 
 from indexer.protocols import Embedder, Engine, Pixels, Vectors
 from service.batching import Admission, Batcher
+from service.decoding import Decoders
 from service.errors import InvalidRequestError
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
+from service.queries import Examples
+from service.reindexing import Reindexer
 from service.schemas import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.settings import Settings
@@ -24,13 +27,17 @@ Result = TypeVar("Result")
 class State:
     """Everything a request needs, made once by ``create_app``.
 
-    Decoding and searching have ``threads`` threads; embedding has one, fed by the batcher, and so
-    has explaining, and so have the jobs of models. A lone search stays in one thread from decoding
-    on. The event loop does none of them.
+    Decoding and searching have ``threads`` threads, which hand photos to processes that decode
+    (``service.decoding``). Embedding has one, fed by the batcher, and so have explaining, the jobs
+    of models, and re-indexing. A lone search stays in one thread from decoding on. The event loop
+    does none of them.
     """
 
-    def __init__(self, settings: Settings, searcher: Searcher) -> None:
+    def __init__(
+        self, settings: Settings, searcher: Searcher, decoders: Decoders | None = None
+    ) -> None:
         self.settings = settings
+        self.decoders = decoders
         self.searcher = searcher
         self.admission = Admission(settings.max_concurrent)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="niteru")
@@ -43,17 +50,34 @@ class State:
         )
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
         self.studio = Studio(settings.weights, self.jobs)
+        self.reindexer = Reindexer(
+            settings.catalogue,
+            settings.store,
+            searcher.embedder,
+            workers=settings.reindex_workers,
+            jobs=self.jobs,
+        )
+        self.reindexer.recall()
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
         """Put embedder and engine together; refuses a pair that does not fit."""
+        decoders = None
+        if settings.decoders:
+            decoders = Decoders(
+                embedder.preprocessing,
+                max_pixels=settings.max_pixels,
+                count=settings.decoders,
+                timeout=settings.decode_timeout,
+            )
         searcher = Searcher(
             embedder,
             engine,
             max_pixels=settings.max_pixels,
+            read=decoders,
             refresh_interval=settings.refresh_interval,
         )
-        return cls(settings, searcher)
+        return cls(settings, searcher, decoders)
 
     async def run(self, work: Callable[[], Result], watch: Stopwatch | None = None) -> Result:
         """Do blocking work in one of the threads; the wait for it counts as ``queue``."""
@@ -115,6 +139,21 @@ class State:
             watch,
         )
 
+    async def search_examples(self, examples: Examples, watch: Stopwatch) -> Answer:
+        """The items that look like some examples and unlike others, without any of these."""
+        asked = examples.options
+        limit = self.limit(asked)
+        every = (*examples.positives, *examples.negatives)
+        without = [example for example in every if isinstance(example, str)]
+
+        def work() -> Answer:
+            vector = self.searcher.combine(examples.positives, examples.negatives, watch=watch)
+            return self.searcher.search(
+                vector, limit, exact=asked.exact, exclude=[*without, *asked.exclude], watch=watch
+            )
+
+        return await self.run(work, watch)
+
     def limit(self, options: SearchOptions) -> int:
         """How many items to answer; refuses more than the settings allow."""
         limit, most = options.limit or self.settings.default_limit, self.settings.max_limit
@@ -129,6 +168,8 @@ class State:
         """Let running work end, drop what waits, and close the engine."""
         self.threads.shutdown(cancel_futures=True)
         self.embedding.shutdown(cancel_futures=True)
+        if self.decoders is not None:
+            self.decoders.close()
         self.explainer.close()
         self.jobs.close()
         self.searcher.engine.close()

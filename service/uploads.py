@@ -1,12 +1,12 @@
-"""Reading the body of a search: a form, the bare bytes of an image, or JSON that names an item.
+"""Reading a body: a form with a photo, the bare bytes of one, or JSON.
 
 Nothing here is written to disk: the number of bodies and the size of each are bounded, so they
 are kept in memory, and a full or read-only disk cannot fail an upload.
 """
 
 import sys
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -21,7 +21,7 @@ from service.errors import (
     UnsupportedFormatError,
     UnusableImageError,
 )
-from service.schemas import ItemQuery, ProblemField, SearchOptions
+from service.schemas import ProblemField, SearchOptions
 from service.settings import hint
 
 FORM, JSON, URLENCODED = (
@@ -65,25 +65,6 @@ class MemoryParser(MultiPartParser):
         """Let go of all files, of those too whose part never ended."""
         for file in self._files_to_close_on_error:
             file.close()
-
-
-async def read_query(
-    request: Request, options: SearchOptions
-) -> ImageQuery[SearchOptions] | ItemQuery:
-    """Read what to search for.
-
-    Args:
-        request: Its body has not been read yet.
-        options: Those of the query string.
-
-    Raises:
-        UnsupportedFormatError: A Content-Type that is none of the accepted ones.
-        MalformedBodyError, InvalidRequestError, UnusableImageError: See ``service.errors``.
-    """
-    if content_type(request) == JSON:
-        named = merge(options, parse_json(ItemQuery, await request.body()))
-        return validate(ItemQuery, named)
-    return await read_photo(request, options, expected=f"{BODIES}, or {JSON} with an 'item_id'")
 
 
 async def read_photo(
@@ -132,18 +113,35 @@ def wrong_content_type(found: str, expected: str) -> UnsupportedFormatError:
 
 async def read_form(request: Request, *, only_image: bool) -> tuple[bytes, dict[str, object]]:
     """Read a form into memory: its image and its other fields, of which it may have none."""
+    async with parsed_form(request, max_files=2) as form:
+        return read_fields(form, only_image=only_image)
+
+
+@asynccontextmanager
+async def parsed_form(
+    request: Request, *, max_files: int, example: str = IMAGE_FIELD
+) -> AsyncIterator[FormData]:
+    """Parse a form into memory; its files are let go of at the end.
+
+    Raises:
+        MalformedBodyError: It cannot be read, breaks off, or has more files than that.
+    """
     async with aclosing(request.stream()) as stream:
-        parser = MemoryParser(request.headers, stream, max_files=2, max_fields=2000)
+        parser = MemoryParser(request.headers, stream, max_files=max_files, max_fields=2000)
         try:
-            form = await parser.parse()
-            data = image_of_form(form, only_image=only_image)
+            yield await parser.parse()
         except MultiPartException as error:
             raise MalformedBodyError(
                 f"The form cannot be read: {error.message} Send {FORM} with its boundary, as "
-                f"`curl -F {IMAGE_FIELD}=@photo.jpg` does."
+                f"`curl -F {example}=@photo.jpg` does."
             ) from error
         finally:
             parser.close()
+
+
+def read_fields(form: FormData, *, only_image: bool) -> tuple[bytes, dict[str, object]]:
+    """The one file of a form and its other fields."""
+    data = image_of_form(form, only_image=only_image)
     given: dict[str, object] = {}
     for name in form:
         if name != IMAGE_FIELD:

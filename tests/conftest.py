@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import models
 from models.images import Preprocessing
+from models.strokes import StrokePreprocessing
 from models.training.checkpoint import halve, save_weights
 from models.training.config import change, to_json
 
@@ -26,6 +28,13 @@ def real_data() -> Path:
     if not folder or not Path(folder, "clothing", "metadata.csv").is_file():
         pytest.skip("needs the real photos: set NITERU_DATA to the folder that holds clothing/")
     return Path(folder)
+
+
+def expected_of(config: Any) -> Preprocessing | StrokePreprocessing:
+    """What a model of this configuration expects of a photo or a drawing."""
+    if models.modality(type(config).__module__.removeprefix("models.")) == "strokes":
+        return StrokePreprocessing(scale=20.0, max_points=config.max_points, extent=60.0)
+    return Preprocessing(size=config.size, channels=config.channels)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +57,7 @@ def make_weights() -> Callable[..., Path]:
                 module.running_var.uniform_(0.5, 2, generator=generator)
         save_weights(
             folder, name, model, state=halve(model.state_dict()), config=found.config,
-            preprocessing=Preprocessing(size=found.config.size, channels=found.config.channels),
+            preprocessing=expected_of(found.config),
             recipe=found.recipe, metrics={},
         )  # fmt: skip
         return folder

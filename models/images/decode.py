@@ -11,12 +11,22 @@ import warnings
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 50_000_000
+# What has to be done to an image, by its EXIF orientation, so that it stands upright.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
-Reason = Literal["empty", "unsupported_format", "too_many_pixels", "corrupt"]
+Reason = Literal["empty", "unsupported_format", "too_many_pixels", "too_slow", "corrupt"]
 
 
 class ImageError(ValueError):
@@ -71,8 +81,7 @@ def decode_image(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a damaged EXIF block only costs the orientation
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            return to_rgb(upright)
+            return to_rgb(upright(image))
     # Pillow's decoders raise these, and only these, for damaged data.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
         raise ImageError(
@@ -80,11 +89,25 @@ def decode_image(
         ) from error
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF orientation says; one that cannot be read costs only the turn."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001, a damaged block fails in any way
+        return image
+    method = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if method is None else image.transpose(method)
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert any mode to RGB the way a shop means it: alpha on white, 16 bits scaled to 8."""
     if image.mode.startswith("I"):  # I, I;16, I;16B: 16-bit grey
         grey = np.asarray(image, dtype=np.int64)
-        return Image.fromarray((grey >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+        scaled = (grey >> 8).clip(0, 255).astype(np.uint8)
+        clear = image.info.get("transparency")
+        if isinstance(clear, int):  # one grey, counted in 16 bits, is see-through
+            scaled[grey == clear] = 255
+        return Image.fromarray(scaled).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         cutout = image.convert("RGBA")
         white = Image.new("RGBA", cutout.size, (255, 255, 255, 255))

@@ -72,6 +72,11 @@ class LogisticMixture:
         """Uniform numbers per pixel that a draw needs: one for the component, one per channel."""
         return 1 + self.channels
 
+    @property
+    def floor(self) -> float:
+        """The least log-scale: far under one level it gains nothing and its gradient explodes."""
+        return math.log(1.0 / self.levels) - 2.0
+
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """(B, C, H, W) pixels in [-1, 1] and (B, P, H, W) parameters -> (B, H, W) nats."""
         logits, _, log_scales, _ = self._split(params)
@@ -134,12 +139,10 @@ class LogisticMixture:
         logits, means, log_scales, rest = torch.split(
             params, [K, C * K, C * K, self.parameters - K - 2 * C * K], 1
         )
-        # Bounded below: a scale far under one level gains nothing and its gradient explodes.
-        floor = math.log(1.0 / self.levels) - 2.0
         return (
             logits,
             means.view(B, C, K, H, W),
-            log_scales.view(B, C, K, H, W).clamp(min=floor),
+            log_scales.view(B, C, K, H, W).clamp(min=self.floor),
             torch.tanh(rest).view(B, -1, K, H, W),
         )
 

@@ -62,6 +62,27 @@ def mmd_unbiased(x: Tensor, y: Tensor, kernel: Kernel = "imq") -> Tensor:
     return within - 2 * gram(x, y, kernel).mean()
 
 
+def kernel_distance(x: Tensor, y: Tensor) -> Tensor:
+    """MMD^2 with the cubic kernel (x.y / D + 1)^3, unbiased: (N, D) and (M, D) -> scalar.
+
+    Of features of pictures this is the KID (Bińkowski et al., 2018). It has no scale of its own: a
+    figure means something beside others of the same features.
+
+    Raises:
+        ValueError: A set has fewer than two vectors, so no pair to compare.
+    """
+    if min(len(x), len(y)) < 2:
+        raise ValueError(
+            f"A kernel distance needs at least 2 vectors on each side; found {len(x)} and {len(y)}."
+        )
+
+    def cubic(a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    within = _mean_of_pairs(cubic(x, x)) + _mean_of_pairs(cubic(y, y))
+    return within - 2 * cubic(x, y).mean()
+
+
 def _mean_of_pairs(kernel: Tensor) -> Tensor:
     """The mean off the diagonal, where nothing is compared with itself: (N, N) -> scalar."""
     N = len(kernel)

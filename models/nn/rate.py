@@ -59,6 +59,15 @@ def gaussian_kl(mean: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
 
 
+def gaussian_kl_between(
+    mean: Tensor, log_var: Tensor, prior_mean: Tensor, prior_log_var: Tensor
+) -> Tensor:
+    """KL(N(mean, exp(log_var)) || N(prior_mean, exp(prior_log_var))): four of (B, D) -> (B,)."""
+    gap = (mean - prior_mean).square() * (-prior_log_var).exp()
+    ratio = log_var - prior_log_var
+    return 0.5 * (gap + ratio.exp() - 1 - ratio).sum(1)
+
+
 def gaussian_log_prob(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """log N(z; mean, exp(log_var)) in nats: three of (B, D) -> (B,)."""
     log_two_pi = 1.8378770664093453

@@ -10,22 +10,23 @@
 
 Everything is computed in float64, whatever the weights are kept in. The rule is then: two ways
 give the same picture, bit for bit, unless a number of the noise lies within about 1e-13 of the
-border between two values. In float32 it would be 1e-5, and of the 49,152 values of sixteen small
-colour pictures some would differ, and with them all that come after.
+border between two values. In float32 it would be some 1e-6: a few of the 49,152 values of sixteen
+small colour pictures, and with them all that come after (measured in ``docs/speed.md``).
 """
 
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
 from models.nn.categorical import snap
+from models.sampling.cached import Walk, walk_through
 
-Method = Literal["auto", "naive", "jacobi"]
+Method = Literal["auto", "naive", "cached", "jacobi"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -80,8 +81,31 @@ def in_double(model: Net) -> Net:
     return model if double else copy.deepcopy(model).double()
 
 
+def chosen(method: Method, *, device: torch.device, walks: bool) -> Method:
+    """What ``auto`` means here.
+
+    Args:
+        method: What was asked for.
+        device: Where the model lies.
+        walks: Whether there is anything to remember: a factorised decoder has nothing.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    if method not in get_args(Method):
+        raise ValueError(
+            f"There is no sampling method '{method}'. Methods: {', '.join(get_args(Method))}."
+        )
+    if method == "cached" and not walks:
+        return "jacobi"
+    if method != "auto":
+        return method
+    return "cached" if walks and device.type == "cpu" else "jacobi"
+
+
 def draw(
-    task: Task, told: Callable[[Any, Tensor, Tensor], Tensor], *, method: Method = "auto"
+    task: Task, told: Callable[[Any, Tensor, Tensor], Tensor],
+    walk: Callable[[], Walk] | None, *, method: Method = "auto",
 ) -> Tensor:  # fmt: skip
     """Draw the picture that ``task`` asks for: (B, C, H, W) of the type of its ``x``.
 
@@ -90,15 +114,20 @@ def draw(
         told: The model in float64, pictures (b, C, H, W), and which rows of the batch they are (b,)
             -> the parameters of every value's distribution, given those before it,
             (b, steps, P, H, W).
+        walk: Builds what walks through the model, cached; None if that is of no use.
         method: How; ``auto`` chooses.
+
+    Raises:
+        ValueError: There is no such method.
     """
-    twin = in_double(task.model)
     noise, known = task.noise.double(), task.known
     x = torch.where(known, snap(task.x.double(), task.levels), 0.0)
-    if method == "naive":
-        drawn = _naive(partial(told, twin), task, noise, x)
-    else:
-        drawn = _jacobi(partial(told, twin), task, noise, x)
+    way = chosen(method, device=x.device, walks=walk is not None)
+    if way == "cached" and walk is not None:
+        drawn = walk_through(walk(), task.likelihood, noise, x, known, task.steps)
+        return drawn.to(task.x)
+    passes = partial(told, in_double(task.model))
+    drawn = (_naive if way == "naive" else _jacobi)(passes, task, noise, x)
     return drawn.to(task.x)
 
 

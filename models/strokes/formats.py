@@ -16,6 +16,8 @@ import numpy.typing as npt
 Points = npt.NDArray[np.float32]  # (N, 3), or (N, 5), or the (N, 2) points of a line
 DOWN, LIFTED, ENDED = 2, 3, 4  # columns of the 5-element format
 
+LARGEST = 1_000_000  # coordinate that is read
+
 
 class StrokeError(ValueError):
     """Strokes that cannot be used; the message says what was found and what is expected."""
@@ -32,9 +34,9 @@ def check_three(points: npt.ArrayLike, name: str = "the sketch") -> Points:
         raise StrokeError(
             f"{name} has the shape {found.shape}; expected rows (dx, dy, lifted), at least one."
         )
+    if not (np.abs(found) <= LARGEST).all():  # nor is NaN
+        raise StrokeError(f"{name} has offsets that are no finite numbers up to {LARGEST:,}.")
     rows = found.astype(np.float32)
-    if not np.isfinite(rows).all():
-        raise StrokeError(f"{name} has offsets that are no finite numbers.")
     other = rows[~np.isin(rows[:, 2], (0, 1)), 2]
     if len(other):
         raise StrokeError(
@@ -108,8 +110,8 @@ def from_lines(lines: Iterable[Sequence[Sequence[float]] | Points]) -> Points:
     if any(line.ndim != 2 or line.shape[1] != 2 for line in arrays):
         raise StrokeError("A line is a list of points (x, y); found something else.")
     places = np.concatenate(arrays)
-    if not np.isfinite(places).all():
-        raise StrokeError("A point of the drawing is no finite number.")
+    if not (np.abs(places) <= LARGEST).all():  # nor is NaN
+        raise StrokeError(f"A point of the drawing is no finite number up to {LARGEST:,}.")
     offsets = np.diff(places, axis=0, prepend=places[:1])
     lifted = np.zeros((len(places), 1))
     lifted[np.cumsum([len(line) for line in arrays]) - 1] = 1

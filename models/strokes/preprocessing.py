@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.strokes.formats import Points, StrokeError
+from models.strokes.formats import Points, StrokeError, to_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +16,19 @@ class StrokePreprocessing:
     Attributes:
         scale: Standard deviation of all dx and dy of the train split.
         max_points: N_max, the most points of a drawing.
+        extent: The larger side of a typical drawing of the train split, as it was drawn.
     """
 
     scale: float
     max_points: int
+    extent: float
 
     def __post_init__(self) -> None:
         """A scale divides, so it is positive."""
-        if not self.scale > 0 or self.max_points < 1:
+        if not (self.scale > 0 and self.extent > 0 and self.max_points > 0):
             raise StrokeError(
-                f"scale is {self.scale} and max_points {self.max_points}; both have to be positive."
+                f"scale is {self.scale}, extent {self.extent} and max_points {self.max_points}; "
+                "all have to be positive."
             )
 
     def apply(self, points: Points) -> Points:
@@ -45,10 +48,25 @@ class StrokePreprocessing:
         """(N, 3) as the model draws it -> (N, 3) at the size of the training drawings."""
         return self._scaled(points, self.scale)
 
+    def relative_size(self, points: Points) -> float:
+        """How large a drawing is beside a typical one of the train split; 0 is a dot."""
+        return extent_of(points) / self.extent
+
+    def fit(self, points: Points) -> Points:
+        """(N, 3) as drawn -> the same at the size of a typical training drawing; a dot stays."""
+        size = self.relative_size(points)
+        return self._scaled(points, 1 / size) if size > 0 else points
+
     @staticmethod
     def _scaled(points: Points, factor: float) -> Points:
         scaled: Points = (points * np.array([factor, factor, 1])).astype(np.float32)
         return scaled
+
+
+def extent_of(points: Points) -> float:
+    """The larger side of a drawing (N, 3)."""
+    places = np.concatenate(to_lines(points)) if len(points) else np.zeros((1, 2))
+    return float(np.ptp(places, axis=0).max())
 
 
 def offset_deviation(points: Points) -> float:

@@ -135,22 +135,24 @@ def _name(element: ET.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _walk(element: ET.Element) -> Iterator[ET.Element]:
-    """What is drawn, in its order."""
-    name = _name(element)
-    if name in HIDDEN:
-        return
-    if name in REFUSED:
-        raise StrokeError(f"The SVG has a <{name}>: {REFUSED[name]}.")
-    if "transform" in element.attrib:
-        raise StrokeError(
-            f"A <{name}> of the SVG has the transform '{element.attrib['transform']}', which is "
-            "not read. Apply it to the points."
-        )
-    if name in DRAWN:
-        yield element
-    for child in element:
-        yield from _walk(child)
+def _walk(root: ET.Element) -> Iterator[ET.Element]:
+    """What is drawn, in its order. Without recursion: groups may be nested without end."""
+    waiting = [root]
+    while waiting:
+        element = waiting.pop()
+        name = _name(element)
+        if name in HIDDEN:
+            continue
+        if name in REFUSED:
+            raise StrokeError(f"The SVG has a <{name}>: {REFUSED[name]}.")
+        if "transform" in element.attrib:
+            raise StrokeError(
+                f"A <{name}> of the SVG has the transform '{element.attrib['transform']}', which "
+                "is not read. Apply it to the points."
+            )
+        if name in DRAWN:
+            yield element
+        waiting.extend(reversed(element))
 
 
 def _lines(element: ET.Element) -> list[Points]:
@@ -159,8 +161,10 @@ def _lines(element: ET.Element) -> list[Points]:
     if name == "path":
         return read_path(element.get("d", ""))
     if name == "line":
-        ends = [[float(element.get(f"{axis}{n}", 0)) for axis in "xy"] for n in (1, 2)]
-        return [np.array(ends, np.float32)]
+        ends = numbers(" ".join(element.get(end, "0") for end in ("x1", "y1", "x2", "y2")))
+        if len(ends) != 4:
+            raise StrokeError(f"A <line> has {len(ends)} numbers for its ends; expected 4.")
+        return [np.array(ends, np.float32).reshape(2, 2)]
     values = numbers(element.get("points", ""))
     if len(values) % 2:
         raise StrokeError(f"A <{name}> has {len(values)} numbers for its points; expected pairs.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.strokes.formats import Points, StrokeError
+from models.strokes.formats import LARGEST, Points, StrokeError
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 TOKEN = re.compile(rf"\s*,?\s*(?:([A-Za-z])|({NUMBER}))")
@@ -50,7 +50,10 @@ def _tokens(text: str) -> list[tuple[str, float]]:
         token = TOKEN.match(text, place)
         if token is None:
             raise StrokeError(f"'{text[place : place + 20].strip()}' cannot be read in a path.")
-        found.append((token[1] or "", float(token[2] or 0)))
+        value = float(token[2] or 0)
+        if abs(value) > LARGEST:
+            raise StrokeError(f"{token[2]} is too large for a coordinate; at most {LARGEST:,}.")
+        found.append((token[1] or "", value))
         place = token.end()
     return found
 

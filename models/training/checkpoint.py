@@ -16,6 +16,7 @@ from torch import Tensor
 
 import models
 from models.images import Preprocessing
+from models.strokes import StrokePreprocessing
 from models.training.config import from_json, to_json
 from models.training.protocols import GenerativeModel
 from models.training.recipe import Recipe
@@ -30,6 +31,7 @@ from models.training.weights import (
     fingerprint_weights,
     read_description,
     read_metrics,
+    takes_strokes,
     write_atomically,
 )
 
@@ -50,9 +52,34 @@ class Weights:
     folder: Path
     name: str
     model: GenerativeModel
-    preprocessing: Preprocessing
+    expects: Preprocessing | StrokePreprocessing
     recipe: Recipe
     fingerprint: str
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the model expects of a photo.
+
+        Raises:
+            WeightsError: It takes strokes.
+        """
+        if isinstance(self.expects, StrokePreprocessing):
+            raise WeightsError(takes_strokes(self.folder, self.name))
+        return self.expects
+
+    @property
+    def strokes(self) -> StrokePreprocessing:
+        """What the model expects of a drawing.
+
+        Raises:
+            WeightsError: It takes pixels.
+        """
+        if isinstance(self.expects, Preprocessing):
+            raise WeightsError(
+                f"The weights in {self.folder} are of a {self.name}, which takes pixels, not "
+                "strokes. Use weights of a stroke model, like sketch_rnn."
+            )
+        return self.expects
 
 
 def save_weights(
@@ -62,7 +89,7 @@ def save_weights(
     *,
     state: Mapping[str, Tensor],
     config: Any,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | StrokePreprocessing,
     recipe: Recipe,
     metrics: Mapping[str, Any],
 ) -> None:
@@ -71,6 +98,7 @@ def save_weights(
     description = {
         "format": FORMAT,
         "model": name,
+        "modality": model.modality,
         "config": to_json(config),
         "preprocessing": to_json(preprocessing),
         "recipe": to_json(recipe),
@@ -105,7 +133,11 @@ def load_weights(folder: Path) -> Weights:
     name = str(description["model"])
     try:
         model = models.create(name, config=description["config"])
-        preprocessing = from_json(Preprocessing, description["preprocessing"])
+        expects: Preprocessing | StrokePreprocessing
+        if model.modality == "strokes":
+            expects = from_json(StrokePreprocessing, description["preprocessing"])
+        else:
+            expects = from_json(Preprocessing, description["preprocessing"])
         recipe = from_json(Recipe, description["recipe"])
         tensors = load_file(folder / WEIGHTS)
         model.load_state_dict(tensors)
@@ -115,7 +147,7 @@ def load_weights(folder: Path) -> Weights:
             "Restore the folder, or train again with: niteru train."
         ) from error
     model.eval()
-    return Weights(folder, name, model, preprocessing, recipe, fingerprint_weights(folder))
+    return Weights(folder, name, model, expects, recipe, fingerprint_weights(folder))
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -67,6 +67,7 @@ def export_encoder(folder: Path) -> Exported:
         OSError: The file cannot be written.
     """
     weights = load_weights(folder)
+    _ = weights.preprocessing  # a model of strokes is refused by name
     encoder = PixelEncoder(weights).eval()
     graph = _trace(encoder, _noise(weights, 2), folder)
     cosine = _compare(graph, encoder, weights)

@@ -18,8 +18,9 @@ from torch.optim import AdamW
 from models.training.parts import Part, items_of_step
 from models.training.photos import PhotoTensors
 from models.training.processes import Processes
-from models.training.protocols import Batch, GenerativeModel, Player
+from models.training.protocols import Batch, GenerativeModel, Player, StrokeBatch
 from models.training.recipe import Recipe
+from models.training.strokes import StrokeTensors
 from models.training.views import draw_view, to_float
 
 SETTLE_STEPS = 48  # batches from which a model fits what no gradient learns
@@ -43,8 +44,8 @@ class Run:
     Attributes:
         model: The model, changed in place.
         recipe: How to train.
-        photos: What to train on.
-        size: Side of the views.
+        photos: What to train on; drawings for a stroke model.
+        size: Side of the views; 0 for drawings, which have none.
         target_size: Side of the pictures a decoder draws.
         processes: The processes that share the work.
         clock: Seconds; injected so that tests need not wait.
@@ -52,7 +53,7 @@ class Run:
 
     model: GenerativeModel
     recipe: Recipe
-    photos: PhotoTensors
+    photos: PhotoTensors | StrokeTensors
     size: int
     target_size: int
     processes: Processes = field(default_factory=Processes)
@@ -84,6 +85,8 @@ class Run:
             parts: dict[str, float] = {}
             batch = self._batch()
             for player, optimiser in zip(self.players, self.optimisers, strict=True):
+                if (self.step + 1) % player.every:  # told by the step alone, so a run can go on
+                    continue
                 parts |= self._turn(player, optimiser, batch, rate)
             self.step += 1
             self._update_average()
@@ -91,11 +94,11 @@ class Run:
             yield Step(self.step, self.progress, self.elapsed, rate, parts)
 
     def _turn(
-        self, player: Player, optimiser: AdamW, batch: Batch, rate: float
+        self, player: Player, optimiser: AdamW, batch: Batch | StrokeBatch, rate: float
     ) -> dict[str, float]:
         for group in optimiser.param_groups:
             group["lr"] = rate
-        device = batch.views.device.type
+        device = next(self.model.parameters()).device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
             parts = player.loss(batch)
         optimiser.zero_grad()
@@ -116,13 +119,16 @@ class Run:
         warm = min(1.0, (self.step + 1) / max(1, self.recipe.warmup_steps))
         return self.recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
 
-    def _batch(self) -> Batch:
+    def _batch(self) -> Batch | StrokeBatch:
         """The views and targets of this step, the same whenever the step is run."""
         rank, world = self.processes.rank, self.processes.world
         seed = step_seed(self.recipe.seed, self.step, rank)
         generator = torch.Generator().manual_seed(seed)
         shares = photos_of_step(self.photos.groups, self.recipe, self.step, self.photos.parts)
         share = shares[rank::world]
+        device = next(self.model.parameters()).device
+        if isinstance(self.photos, StrokeTensors):
+            return StrokeBatch(self.photos.draw(share, seed).to(device), seed, self.progress)
         views = self.recipe.views
         pictures, targets, shapes = [], [], []
         for _ in range(views.count):
@@ -133,7 +139,6 @@ class Run:
             targets.append(canonical if views.canonical else shrink(view, self.target_size))
             if self.photos.shapes is not None:
                 shapes.append(self.photos.shapes[index])
-        device = next(self.model.parameters()).device
         return Batch(
             torch.stack(pictures).to(device),
             torch.stack(targets).to(device),
@@ -143,7 +148,10 @@ class Run:
         )
 
     def pictures(self) -> Iterator[Tensor]:
-        """Photos as the encoder sees them in use, weighted as in the training: (B, C, S, S)."""
+        """Photos as the encoder sees them in use, weighted as in the training: (B, C, S, S).
+
+        Drawings are (B, N_max, 5).
+        """
         device = next(self.model.parameters()).device
         for pictures in pictures_in_use(self.photos, self.recipe, self.size):
             yield pictures.to(device)
@@ -168,8 +176,9 @@ class Run:
             for number, slots in optimiser.state_dict()["state"].items():
                 for slot, value in slots.items():
                     tensors[f"optimiser.{player.name}.{number}.{slot}"] = torch.as_tensor(value)
-        if self.photos.shapes is not None:  # they may have been refined by weights not at hand then
-            tensors["shapes"] = self.photos.shapes
+        shapes = self.photos.shapes if isinstance(self.photos, PhotoTensors) else None
+        if shapes is not None:  # they may have been refined by weights not at hand then
+            tensors["shapes"] = shapes
         return tensors, {"step": self.step, "elapsed": self.elapsed, "digest": self.photos.digest}
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -192,18 +201,26 @@ class Run:
                 number, slot = key.split(".")
                 slots.setdefault(int(number), {})[slot] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
-        if "shapes" in tensors:
+        if "shapes" in tensors and isinstance(self.photos, PhotoTensors):
             self.photos = replace(self.photos, shapes=tensors["shapes"])
         self.step, self.elapsed = int(facts["step"]), float(facts["elapsed"])
 
 
-def pictures_in_use(photos: PhotoTensors, recipe: Recipe, size: int) -> Iterator[Tensor]:
-    """Photos as an encoder sees them in use, weighted as in the training: (B, C, size, size)."""
+def pictures_in_use(
+    photos: PhotoTensors | StrokeTensors, recipe: Recipe, size: int
+) -> Iterator[Tensor]:
+    """Photos as an encoder sees them in use, weighted as in the training: (B, C, size, size).
+
+    Drawings are (B, N_max, 5).
+    """
     generator = torch.Generator().manual_seed(recipe.seed)
     for step in range(min(SETTLE_STEPS, -(-len(photos) // recipe.batch_size))):
         items = photos_of_step(photos.groups, recipe, step, photos.parts)
         index = pick_photos(items, photos.groups, generator)
-        yield shrink(to_float(photos.pixels[index]), size)
+        if isinstance(photos, StrokeTensors):
+            yield photos.plain(index)
+        else:
+            yield shrink(to_float(photos.pixels[index]), size)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
@@ -247,7 +264,7 @@ def _optimiser(player: Player, recipe: Recipe) -> AdamW:
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ],
         lr=recipe.learning_rate,
-        betas=(0.9, 0.99),
+        betas=player.betas,
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +113,8 @@ class PhotoTensors:
             empty is one source.
     """
 
+    noun: ClassVar[str] = "photo"
+
     pixels: Pictures
     targets: Pictures
     masks: Pictures
@@ -128,6 +130,15 @@ class PhotoTensors:
     def __len__(self) -> int:
         """The number of photos."""
         return len(self.pixels)
+
+    def describe(self) -> dict[str, Any]:
+        """What metrics.json says of them."""
+        return {
+            "photos": len(self),
+            "photos_with_mask": int(self.trusted.sum()),
+            "photos_skipped": len(self.skipped),
+            "photos_digest": self.digest,
+        }
 
 
 def load_photos(

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -34,20 +34,52 @@ class Batch:
         return torch.Generator().manual_seed(self.step_seed)
 
 
+@dataclass(frozen=True, slots=True)
+class StrokeBatch:
+    """What a training step of a stroke model sees.
+
+    Attributes:
+        strokes: (B, N_max, 5) drawings in the 5-element format (see ``models.strokes``).
+        step_seed: Seeds whatever else the step draws, so that a resumed run repeats itself.
+        progress: How much of the training has passed, 0 to 1.
+    """
+
+    strokes: Tensor
+    step_seed: int
+    progress: float = 1.0
+
+    def generator(self) -> torch.Generator:
+        """A generator that gives the same numbers for the same step."""
+        return torch.Generator().manual_seed(self.step_seed)
+
+
 class Player(NamedTuple):
     """Who minimises what: one optimiser's parameters and their loss.
 
     A likelihood model has one player, a GAN two, and both train in the same loop. ``loss``
-    returns a dict of scalars; ``loss["loss"]`` is minimised, the rest is logged.
+    returns a dict of scalars; ``loss["loss"]`` is minimised, the rest is logged. It is given a
+    ``Batch``, or a ``StrokeBatch`` where that is the model's modality.
+
+    Attributes:
+        name: Tells the players of a model apart.
+        parameters: What the player moves.
+        loss: What the player minimises.
+        every: The player has a turn in every so many steps: 1 is each, 5 the fifth, the tenth...
+        betas: Decay of the optimiser's two running means.
     """
 
     name: str
     parameters: Callable[[], Iterable[nn.Parameter]]
-    loss: Callable[[Batch], dict[str, Tensor]]
+    loss: Callable[[Any], dict[str, Tensor]]
+    every: int = 1
+    betas: tuple[float, float] = (0.9, 0.99)
 
 
 class GenerativeModel(nn.Module, ABC):
-    """A model of pictures with a vector for each of them.
+    """A model of pictures, or of drawings, with a vector for each of them.
+
+    What a method says of pictures (B, C, H, W) in [-1, 1] holds, for a model of strokes, of
+    drawings (B, T, 5) in the 5-element format; rows after a drawing's end change nothing.
 
     Attributes:
         embedding_dim: Length of the vector.
@@ -56,9 +88,9 @@ class GenerativeModel(nn.Module, ABC):
         modality: What goes in and comes out: ``pixels``, or ``strokes`` of a pen.
     """
 
+    modality: Literal["pixels", "strokes"] = "pixels"
     embedding_dim: int
     heads: tuple[str, ...] = ()
-    modality: Literal["pixels", "strokes"] = "pixels"
 
     @abstractmethod
     def players(self) -> tuple[Player, ...]:
@@ -110,6 +142,19 @@ class LatentVariableModel(Protocol):
 
     def decode(self, z: Tensor, *, generator: torch.Generator) -> Tensor:
         """Draw a picture for each latent vector: (B, D) -> (B, C, h, w) in [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class WeighedDraws(Protocol):
+    """A latent-variable model whose posterior or prior is no plain normal distribution.
+
+    Its ``encode`` says where the posterior lies, its ``rate`` is a mean over draws, and what
+    defines both is here.
+    """
+
+    def weigh(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A draw z from q(z|x) (B, D), and log p(z) - log q(z|x) in nats (B,)."""
         ...
 
 
@@ -197,6 +242,55 @@ class Completer(Protocol):
         Raises:
             ValueError: The model cannot draw the rest given just this part.
         """
+        ...
+
+
+@runtime_checkable
+class StrokeModel(Protocol):
+    """A model whose modality is strokes.
+
+    Attributes:
+        exact: Whether ``bound`` is the likelihood itself, there being no latent variable.
+    """
+
+    exact: bool
+
+    def sample(self, n: int, *, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
+        """Draw ``n`` drawings: (n, N_max, 5); below a temperature of 1 with less chance."""
+        ...
+
+    def finish(
+        self, started: Tensor, n: int, *, generator: torch.Generator, temperature: float = 1.0
+    ) -> Tensor:
+        """Go on with a started drawing in ``n`` ways: (K, 5) -> (n, N_max, 5).
+
+        Raises:
+            ValueError: There is no room for another point.
+        """
+        ...
+
+    def terms(self, x: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """L_R and L_KL, what a drawing costs by itself and in latent variables: two of (B,).
+
+        In the units of Sketch-RNN's paper, or as the model's file says.
+        """
+        ...
+
+    def bound(self, x: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
+        """A lower bound on log p(drawing) in nats, by ``k`` importance samples: (B,)."""
+        ...
+
+
+@runtime_checkable
+class StrokeDecoder(Protocol):
+    """A stroke model with a vector for each drawing, and a drawing for each vector."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the posterior: (B, T, 5) -> two of (B, D)."""
+        ...
+
+    def decode(self, z: Tensor, *, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
+        """Draw a drawing for each vector: (B, D) -> (B, N_max, 5)."""
         ...
 
 

@@ -13,6 +13,7 @@ import torch
 import models
 from models.images import Preprocessing
 from models.nn.rate import is_collapsed
+from models.strokes import StrokePreprocessing
 from models.training.checkpoint import (
     STATE,
     Weights,
@@ -29,6 +30,7 @@ from models.training.processes import Processes
 from models.training.protocols import GenerativeModel
 from models.training.recipe import Recipe
 from models.training.refining import refine
+from models.training.strokes import StrokeTensors
 
 HISTORY = "history.jsonl"
 MIN_PHOTOS = 2
@@ -95,9 +97,20 @@ class Plan:
                 ) from error
         return model
 
-    def preprocessing(self) -> Preprocessing:
-        """What the encoder expects of a photo."""
+    def preprocessing(
+        self, data: PhotoTensors | StrokeTensors
+    ) -> Preprocessing | StrokePreprocessing:
+        """What the encoder expects of a photo, or of a drawing: that says the training data."""
+        if isinstance(data, StrokeTensors):
+            return data.preprocessing
         return Preprocessing(size=self.config.size, channels=self.config.channels)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Sides of the views and of the pictures a decoder draws; drawings have none."""
+        if models.modality(self.name) == "strokes":
+            return 0, 0
+        return int(self.config.size), int(self.config.target_size)
 
     @property
     def load_side(self) -> int:
@@ -109,7 +122,7 @@ class Plan:
 
 def train(
     plan: Plan,
-    photos: PhotoTensors,
+    photos: PhotoTensors | StrokeTensors,
     out: Path,
     *,
     resume: bool = False,
@@ -141,8 +154,9 @@ def train(
     processes = processes or Processes()
     _check_beginning(photos, out, resume=resume)
     model = plan.build(init).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    photos = refine(photos, init if plan.recipe.refine else None)
-    run = Run(model, plan.recipe, photos, plan.config.size, plan.config.target_size, processes)
+    if isinstance(photos, PhotoTensors):
+        photos = refine(photos, init if plan.recipe.refine else None)
+    run = Run(model, plan.recipe, photos, *plan.sides, processes)
     if resume:
         run.restore(*load_state(out))
     means: Mapping[str, float] = {}
@@ -161,12 +175,12 @@ def train(
     return _finish(plan, run, out, means)
 
 
-def _check_beginning(photos: PhotoTensors, out: Path, *, resume: bool) -> None:
+def _check_beginning(photos: PhotoTensors | StrokeTensors, out: Path, *, resume: bool) -> None:
     """Enough photos, and nothing in the way; else an error that says what to do."""
     if len(photos) < MIN_PHOTOS:
         raise ValueError(
-            f"There is only {len(photos)} usable photo; a training compares at least {MIN_PHOTOS}, "
-            "and learns something from a few hundred on."
+            f"There is only {len(photos)} usable {photos.noun}; a training compares at least "
+            f"{MIN_PHOTOS}, and learns something from a few hundred on."
         )
     if not resume and (out / STATE).exists():
         raise WeightsError(
@@ -203,7 +217,7 @@ def _finish(plan: Plan, run: Run, out: Path, means: Mapping[str, float]) -> Outc
             run.model,
             state=halve(run.model.state_dict()),
             config=plan.config,
-            preprocessing=plan.preprocessing(),
+            preprocessing=plan.preprocessing(run.photos),
             recipe=plan.recipe,
             metrics=metrics,
         )
@@ -220,10 +234,7 @@ def describe_run(plan: Plan, run: Run, means: Mapping[str, float]) -> dict[str, 
             "collapsed": collapsed,
             "steps": run.step,
             "minutes": round(run.elapsed / 60, 2),
-            "photos": len(run.photos),
-            "photos_with_mask": int(run.photos.trusted.sum()),
-            "photos_skipped": len(run.photos.skipped),
-            "photos_digest": run.photos.digest,
+            **run.photos.describe(),
             "seed": plan.recipe.seed,
             "parameters": sum(p.numel() for p in run.model.parameters()),
             "processes": run.processes.world,

@@ -86,14 +86,25 @@ def read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
+def takes_strokes(folder: Path, model: str) -> str:
+    """Why weights of a stroke model are of no use for photos."""
+    return (
+        f"The weights in {folder} are of a {model}, which takes pen strokes, not pixels: photos "
+        "can be neither embedded nor searched with it. Use weights of a model of pixels."
+    )
+
+
 def read_preprocessing(folder: Path) -> Preprocessing:
     """What the encoder expects of a photo.
 
     Raises:
-        WeightsError: The folder does not say, or says what is not known here.
+        WeightsError: The folder does not say, says what is not known here, or takes strokes.
     """
+    description = read_description(folder)
+    if description.get("modality") == "strokes":
+        raise WeightsError(takes_strokes(folder, description["model"]))
     try:
-        return from_json(Preprocessing, read_description(folder)["preprocessing"])
+        return from_json(Preprocessing, description["preprocessing"])
     except TypeError as error:
         raise WeightsError(
             f"The preprocessing in {folder / CONFIG} cannot be used: {error} "

@@ -7,6 +7,7 @@ from models.training.averaging import average
 from models.training.checkpoint import find_weights, load_weights
 from models.training.config import settings
 from models.training.export import export_encoder
+from models.training.photos import PhotoTensors
 from models.training.processes import Processes
 from models.training.train import Plan
 from service.commands.console import say, use_one_thread
@@ -21,9 +22,11 @@ def run_average(
     use_one_thread()
     weights = [load_weights(find_weights(name)) for name in names]
     first = weights[0]
+    _ = first.preprocessing  # weights of strokes are refused by name
     plan = Plan(first.name, first.model.config, first.recipe)
     changes = read_settings(words, settings(plan.config))
     photos = load_data(plan, data, cache=cache, processes=Processes())
+    assert isinstance(photos, PhotoTensors)
     metrics = average(weights, photos, out, changes=changes)
     made = export_encoder(out)
     training = metrics["training"]

@@ -1,5 +1,6 @@
 """``niteru evaluate nll``: how well a model predicts pictures it has not seen, in nats."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,14 @@ from torch import Tensor
 import models
 from indexer.evaluation.photos import FileImages
 from models.training.arrays import Pixels
-from models.training.checkpoint import Weights, find_weights, load_weights
+from models.training.checkpoint import (
+    METRICS,
+    Weights,
+    find_weights,
+    load_weights,
+    read_metrics,
+    write_atomically,
+)
 from models.training.protocols import (
     ExactLikelihoodModel,
     LatentVariableModel,
@@ -22,7 +30,10 @@ from models.training.protocols import (
 )
 from models.training.views import to_float
 from service.commands.console import Bar, print_json, use_one_thread
+from service.commands.stroke_likelihood import describe_strokes, measure_strokes
 from service.commands.training_data import is_array, read_array, read_photos
+from service.explaining import to_pixels
+from service.likelihoods import METRIC, Score, score_of, summarise
 
 VALUES = 100 * 28 * 28  # that are scored at once
 
@@ -47,11 +58,30 @@ class Pictures:
 
 
 def run_nll(
-    name: str, data: Path, *, split: str, samples: int, limit: int | None, seed: int, as_json: bool
+    name: str,
+    data: Path,
+    *,
+    split: str,
+    samples: int,
+    limit: int | None,
+    seed: int,
+    record: bool,
+    as_json: bool,
 ) -> None:
-    """Print the negative log-likelihood of a split: exact, or its bounds for a latent model."""
+    """Print the negative log-likelihood of a split: exact, or its bounds for a latent model.
+
+    ``record`` adds to the weights' metrics.json what a server compares photos with.
+    """
+    told: dict[str, Any]
     use_one_thread()
     weights = load_weights(find_weights(name))
+    if weights.model.modality == "strokes":
+        told = measure_strokes(weights, data, split=split, samples=samples, limit=limit, seed=seed)
+        if as_json:
+            print_json(told)
+        else:
+            print(describe_strokes(told))
+        return
     model = weights.model
     exact = scores_exactly(model)
     if not exact and not isinstance(model, LatentVariableModel):
@@ -60,34 +90,55 @@ def run_nll(
             f"Models with one: {', '.join(_models_with_likelihood())}."
         )
     pictures = read_pictures(weights, data, split=split, limit=limit, seed=seed, photos=exact)
-    told: dict[str, Any] = {
+    told = {
         "weights": weights.fingerprint, "data": data.name,
         "split": split if data.suffix == ".npz" else None,  # all else names its split by itself
         "pictures": pictures.count, "seed": seed,
     }  # fmt: skip
+    kept: list[Score] = []
+
+    def keep(x: Tensor, nats: Tensor) -> None:
+        if record:
+            rows = zip(nats.tolist(), x, strict=True)
+            kept.extend(score_of(value, to_pixels(picture)) for value, picture in rows)
+
     if scores_exactly(model):
-        told |= score_exactly(model, pictures)
+        told |= score_exactly(model, pictures, keep)
     else:
         assert isinstance(model, LatentVariableModel)
-        told |= bound(model, pictures, samples=samples, seed=seed)
+        told |= bound(model, pictures, keep, samples=samples, seed=seed)
+    if record:
+        called = data.name if told["split"] is None else f"{data.name}, {split}"
+        record_scores(weights.folder, kept, called, None if exact else samples)
     if as_json:
         print_json(told)
     else:
         print(describe(told))
 
 
-def score_exactly(model: ExactLikelihoodModel, pictures: Pictures) -> dict[str, Any]:
-    """The figures of a model whose likelihood is exact."""
+Keep = Callable[[Tensor, Tensor], None]
+
+
+def record_scores(folder: Path, scores: Sequence[Score], data: str, samples: int | None) -> None:
+    """Put what photos are compared with into the figures of a weights folder."""
+    metrics = read_metrics(folder)
+    metrics[METRIC] = summarise(scores, data=data, samples=samples)
+    write_atomically(folder / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
+
+
+def score_exactly(model: ExactLikelihoodModel, pictures: Pictures, keep: Keep) -> dict[str, Any]:
+    """The figures of a model whose likelihood is exact; ``keep`` is told of every batch."""
     scores = []
     with torch.inference_mode():
         for x in _shown(pictures):
-            scores.append(model.score(x))  # noqa: PERF401 - the bar moves between two scores
+            scores.append(model.score(x))
+            keep(x, scores[-1])
     nll = -torch.cat(scores).double().mean().item()
     return {"nll": nll, "bits_per_dim": nll / (pictures.dims * math.log(2))}
 
 
 def bound(
-    model: LatentVariableModel, pictures: Pictures, *, samples: int, seed: int
+    model: LatentVariableModel, pictures: Pictures, keep: Keep, *, samples: int, seed: int
 ) -> dict[str, Any]:
     """The figures of a model with a latent vector: bounds by one draw and by ``samples``."""
     generator = torch.Generator().manual_seed(seed)
@@ -96,6 +147,7 @@ def bound(
         for x in _shown(pictures):
             bounds.append(model.elbo(x, x, generator=generator))
             tighter.append(model.log_prob(x, x, samples, generator=generator))
+            keep(x, tighter[-1])
     loose, best = (-torch.cat(values).double().mean().item() for values in (bounds, tighter))
     return {
         "nll_bound": loose, "nll_importance_weighted": best, "samples": samples,

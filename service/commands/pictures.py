@@ -1,12 +1,9 @@
 """Sheets that show at a glance what was asked and what was found."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps
 
 GAP, FRAME = 6, 4  # pixels between photos, and of the frame around a right answer
@@ -43,21 +40,6 @@ def draw_results(rows: Sequence[Row], *, side: int = 128) -> Image.Image:
                 sheet.paste(GREEN, box)
             sheet.paste(_thumbnail(path, side), (left, top))
     return sheet
-
-
-def draw_grid(pictures: npt.ArrayLike, *, gap: int = 2) -> Image.Image:
-    """Pictures (N, C, h, w) in [-1, 1] as one image, nearly square."""
-    values = np.asarray(pictures)
-    N, _, h, w = values.shape
-    columns = math.ceil(math.sqrt(N))
-    rows = math.ceil(N / columns)
-    pixels = ((values.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8).transpose(0, 2, 3, 1)
-    canvas = np.full((rows * (h + gap) + gap, columns * (w + gap) + gap, 3), 255, np.uint8)
-    for number, picture in enumerate(pixels):  # (h, w, C): one channel spreads over three
-        top = gap + number // columns * (h + gap)
-        left = gap + number % columns * (w + gap)
-        canvas[top : top + h, left : left + w] = picture
-    return Image.fromarray(canvas)
 
 
 def _thumbnail(path: Path, side: int) -> Image.Image:

@@ -1,18 +1,135 @@
-"""``niteru sample``: pictures that a model has dreamt up."""
+"""``niteru sample``, ``complete``, ``reconstruct`` and ``interpolate``: what a model draws."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
+import models
+from indexer.protocols import Pixels
+from models.images import ImageError
 from models.training.checkpoint import find_weights, load_weights
-from service.commands.console import use_one_thread
-from service.commands.pictures import draw_grid
+from models.training.weights import read_description
+from service.commands.console import Bar, use_one_thread
+from service.commands.sketching import Drawn, sample_sketches
+from service.drawing import (
+    Brush,
+    draw_completions,
+    draw_interpolation,
+    draw_reconstructions,
+    draw_samples,
+)
+from service.known import known_by_mask, known_rows
+from service.rendering import render
+from service.schemas_models import Format
+from service.sheets import Drawing
+
+MAX_PIXELS = 50_000_000
 
 
-def run_sample(name: str, *, n: int, out: Path, seed: int) -> None:
-    """Draw ``n`` pictures of a model into one sheet."""
-    use_one_thread()
-    weights = load_weights(find_weights(name))
-    pictures = weights.model.sample(n, generator=torch.Generator().manual_seed(seed))
-    draw_grid(pictures.numpy()).save(out)
-    print(f"{out}: {n} samples of {weights.fingerprint}, seed {seed}.")
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """By what something is drawn, and where it goes.
+
+    Attributes:
+        weights: A folder, or a name below ``weights/``.
+        out: The file to write.
+        file_format: ``grid`` is a PNG of all, ``zip`` an archive with a PNG each, ``json`` data.
+        seed: Of all chance.
+        temperature: Of the draws.
+        mean: The mean picture of a vector instead of a draw.
+    """
+
+    weights: str
+    out: Path
+    file_format: Format = "grid"
+    seed: int = 0
+    temperature: float = 1.0
+    mean: bool = False
+
+    def draw(self, make: Callable[[Brush], Drawing]) -> None:
+        """Draw with a progress bar, write the file, and say what it is."""
+        use_one_thread()
+        bar = Bar(" pictures")
+        brush = Brush(
+            load_weights(find_weights(self.weights)), BarWatch(bar), self.seed, self.temperature,
+            self.mean,
+        )  # fmt: skip
+        try:
+            drawing = make(brush)
+        finally:
+            bar.close()
+        self.out.write_bytes(bytes(render(drawing, self.file_format, "").body))
+        warmth = "" if self.temperature == 1 else f", temperature {self.temperature:g}"
+        count = len(drawing.pictures)
+        print(
+            f"{self.out}: {count} picture{'s' if count > 1 else ''} by {drawing.fingerprint}, "
+            f"seed {self.seed}{warmth}."
+        )
+
+
+class BarWatch:
+    """Shows on a progress bar how far a drawing is."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar = bar
+
+    def progress(self, done: int, total: int, stage: str = "") -> None:
+        """So many of the pictures are ready."""
+        self.bar.show(stage, done, total)
+
+    def picture(self, number: int, pixels: Pixels) -> None:
+        """One picture is ready: it is written with the others."""
+
+
+def run_sample(canvas: Canvas, *, n: int) -> None:
+    """Draw ``n`` new pictures; of a model of strokes, drawings by the ending of the file."""
+    folder = find_weights(canvas.weights)
+    if models.modality(str(read_description(folder)["model"])) == "strokes":
+        use_one_thread()
+        sample_sketches(load_weights(folder), n, Drawn(canvas.out, canvas.temperature, canvas.seed))
+        return
+    canvas.draw(lambda brush: draw_samples(brush, n))
+
+
+def run_complete(canvas: Canvas, image: Path, *, known: str, n: int) -> None:
+    """Draw the rest of a photo ``n`` times; ``known`` is a number of rows or a mask's file."""
+    photo = image.read_bytes()
+
+    def make(brush: Brush) -> Drawing:
+        preprocessing = brush.weights.preprocessing
+        pixels = read_photo(brush, image)
+        if known.isdecimal():
+            part = known_rows(int(known), preprocessing.size)
+        else:
+            mask = Path(known).read_bytes()
+            part = known_by_mask(mask, photo, preprocessing, max_pixels=MAX_PIXELS)
+        return draw_completions(brush, pixels, part, n)
+
+    canvas.draw(make)
+
+
+def run_reconstruct(canvas: Canvas, images: Sequence[Path]) -> None:
+    """Draw photos again."""
+    canvas.draw(
+        lambda brush: draw_reconstructions(brush, [read_photo(brush, path) for path in images])
+    )
+
+
+def run_interpolate(canvas: Canvas, first: str, last: str, *, steps: int) -> None:
+    """Draw what lies between two photos, or two seeds."""
+
+    def make(brush: Brush) -> Drawing:
+        ends = [
+            int(end) if end.isdecimal() else read_photo(brush, Path(end)) for end in (first, last)
+        ]
+        return draw_interpolation(brush, ends, steps)
+
+    canvas.draw(make)
+
+
+def read_photo(brush: Brush, path: Path) -> Pixels:
+    """A photo (H, W, C) uint8 as the model sees it; errors name the file."""
+    try:
+        return brush.weights.preprocessing.read(path.read_bytes())
+    except ImageError as error:
+        raise ImageError(error.reason, f"{path}: {error}") from error

@@ -16,12 +16,14 @@ from models.training.loop import Step
 from models.training.photos import PhotoTensors
 from models.training.processes import Processes
 from models.training.recipe import switched_off
+from models.training.strokes import StrokeTensors
 from models.training.train import Curves, Outcome, Plan, read_plan, train
 from service.commands.console import Bar, say, stop_on_signal, use_one_thread
 from service.commands.training_data import load_data
 
 RECIPE, VIEWS = "recipe.", "recipe.views."  # how settings that are not the model's own begin
-SHOWN = ("loss", "contrast", "bits_per_dim", "mse", "kl", "active_units")  # in a bar's small room
+# In a bar's small room.
+SHOWN = ("loss", "contrast", "bits_per_dim", "mse", "l_r", "l_kl", "kl", "active_units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,13 @@ def make_plan(model: str, preset: str, wishes: Wishes) -> Plan:
     """
     config, recipe = models.find_preset(model, preset)
     known = {**settings(config), **{f"{RECIPE}{n}": kind for n, kind in settings(recipe).items()}}
+    if models.modality(model) == "strokes":
+        known = {name: kind for name, kind in known.items() if not name.startswith(VIEWS)}
+        if wishes.without or not wishes.swap:
+            raise ValueError(
+                f"A {model} takes strokes, which have no views of photos: --without and --no-swap "
+                "say nothing to it. Its drawings change by augment.scale and augment.drop (--set)."
+            )
     if wishes.rate is not None and "rate.target" not in known:
         raise ValueError(f"{model} has no latent rate, so --rate says nothing to it.")
     changes = _read_options(wishes)
@@ -180,7 +189,10 @@ def _curves(out: Path) -> Curves | None:
     return curves
 
 
-def _report(outcome: Outcome, photos: PhotoTensors, out: Path, again: str) -> None:
+def _report(outcome: Outcome, photos: PhotoTensors | StrokeTensors, out: Path, again: str) -> None:
+    if isinstance(photos, StrokeTensors):
+        _report_sketches(outcome, photos, out, again)
+        return
     for skipped in photos.skipped[:10]:
         say(f"left out {skipped.id}: {skipped.reason}")
     if len(photos.skipped) > 10:
@@ -200,6 +212,19 @@ def _report(outcome: Outcome, photos: PhotoTensors, out: Path, again: str) -> No
             f"{facts['last_steps']['kl']:.2g} nats, so searching by it finds nothing. Raise the "
             "rate (--rate 60) or the auxiliary weight, or train longer."
         )
+
+
+def _report_sketches(outcome: Outcome, sketches: StrokeTensors, out: Path, again: str) -> None:
+    """The same for a stroke model, which is not exported: nothing is searched by it."""
+    if not outcome.finished:
+        say(f"Stopped at step {outcome.steps:,}; go on with: {again}")
+        return
+    facts: dict[str, Any] = outcome.metrics["training"]
+    left_out = f"; {sketches.left_out:,} with more points left out" if sketches.left_out else ""
+    say(
+        f"{out}: {facts['steps']:,} steps in {facts['minutes']} minutes on {len(sketches):,} "
+        f"sketches of up to {sketches.preprocessing.max_points} points{left_out}."
+    )
 
 
 def _export(out: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import models
 from indexer.catalogues import SUFFIXES, open_catalogue
 from indexer.errors import CatalogueError
 from indexer.evaluation.idx import find_idx, read_idx
@@ -13,8 +14,10 @@ from models.training.arrays import Pixels, photos_from_array, read_bits, tensors
 from models.training.joined import join, weigh
 from models.training.photos import Photo, PhotoTensors, Prepared, Skipped, load_photos
 from models.training.processes import Processes
+from models.training.strokes import StrokeTensors
 from models.training.train import Plan
 from service.commands.console import Bar, cores, say
+from service.commands.stroke_data import load_stroke_data, refuse_strokes
 
 WEIGHT = re.compile(r"(?P<path>.+)@(?P<weight>\d+(?:\.\d+)?)")
 NAMED = 5  # masks of the shop's own that are named if they cannot be used
@@ -50,18 +53,20 @@ def load_data(
     cache: Path,
     processes: Processes,
     masks: Path | None = None,
-) -> PhotoTensors:
+) -> PhotoTensors | StrokeTensors:
     """Read everything a training sees; the leading process shows how far it is and what it found.
 
     Args:
         plan: Says which sizes are needed and whether items are cut out.
         data: Catalogues, prefixes of idx files (``mnist/train``) and ``.npz`` files of packed bits,
             of which the split ``train`` is taken; each with ``@WEIGHT`` if it counts for more or
-            less than the items it has.
+            less than the items it has. For a stroke model ``.npz`` files of drawings.
         cache: Remembers item masks.
         processes: Share the cores between them.
         masks: Folder with the shop's own masks.
     """
+    if models.modality(plan.name) == "strokes":
+        return load_stroke_data(plan, data, masks=masks)
     sources = [parse_source(path) for path in data]
     arrays = [source for source in sources if is_array(source.path)]
     catalogues = [source for source in sources if not is_array(source.path)]
@@ -97,6 +102,7 @@ def is_array(path: Path) -> bool:
 
 def read_array(path: Path, split: str) -> Pixels:
     """The pictures of an array: (N, H, W) uint8. An idx prefix names its split by itself."""
+    refuse_strokes(path)
     idx = find_idx(path)
     return read_bits(path, split) if idx is None else read_idx(idx[0], ndim=3)
 

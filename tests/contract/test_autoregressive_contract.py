@@ -239,9 +239,9 @@ class Recorder:
 
     def draw(self, params, noise):
         drawn = self.likelihood.draw(params, noise)
-        if drawn.ndim == 1:  # a number for each picture
-            drawn, params = drawn.view(-1, 1, 1, 1), params.view(-1, 1, 1, 1)
-        each = self.likelihood.log_prob(drawn, params)  # (B, h, w): several may be drawn at once
+        flat = drawn.ndim == 1  # a number for each picture
+        pair = [v.view(-1, 1, 1, 1) if flat else v for v in (drawn, params)]
+        each = self.likelihood.log_prob(*pair)  # (B, h, w): several may be drawn at once
         self.scores.extend(each.flatten(1).unbind(1))
         return drawn
 
@@ -297,6 +297,18 @@ def test_scoring_and_learning_leave_the_weights_to_the_optimiser(case, model):
     assert model.state_dict().keys() == before.keys()
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key
+
+
+def test_a_training_step_repeats_itself_and_no_draw_is_hidden(case, model):
+    """What is random in a step, dropout or masks, comes of the step's own seed."""
+    x = case.pictures(model)
+    model.train()
+    state = torch.get_rng_state()
+    first, again = (
+        model.players()[0].loss(Batch(x[None], x[None], step_seed=3))["loss"] for _ in range(2)
+    )
+    assert torch.equal(first, again)
+    assert torch.equal(torch.get_rng_state(), state), "it drew from the global generator"
 
 
 def test_the_loss_is_the_score_per_value(case, model):

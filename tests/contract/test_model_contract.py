@@ -10,7 +10,17 @@ import models
 from models.images import Preprocessing
 from models.training.checkpoint import load_weights, save_weights
 from models.training.config import from_json, to_json
-from models.training.protocols import Batch, LatentDecoder, LatentVariableModel
+from models.training.protocols import (
+    Batch,
+    LatentDecoder,
+    LatentVariableModel,
+    StrokeBatch,
+    StrokeDecoder,
+    StrokeModel,
+    WeighedDraws,
+)
+from models.training.strokes import pad_strokes, stack_sketches
+from tests.strokes_made import drawings, stroke_preprocessing
 
 NAMES = models.available()
 
@@ -27,12 +37,35 @@ def model(name):
         return models.create(name, preset="tiny")
 
 
+def takes_strokes(config):
+    """Whether a configuration is of a model whose modality is strokes."""
+    return models.modality(type(config).__module__.removeprefix("models.")) == "strokes"
+
+
 def batch_for(config, items=8, seed=0):
+    """What a step would give to a model: pictures, or drawings."""
+    if takes_strokes(config):
+        preprocessing = stroke_preprocessing(config.max_points)
+        scaled = [preprocessing.apply(points) for points in drawings(items, seed)]
+        return StrokeBatch(stack_sketches(scaled, config.max_points), step_seed=seed)
     g = torch.Generator().manual_seed(seed)
     views = torch.rand(2, items, config.channels, config.size, config.size, generator=g) * 2 - 1
     t = config.target_size
     return Batch(views, torch.nn.functional.adaptive_avg_pool2d(views.flatten(0, 1), t)
                  .view(2, items, config.channels, t, t), step_seed=seed)  # fmt: skip
+
+
+def inputs_for(config):
+    """What ``embed`` takes: pictures (B, C, H, W), or drawings (B, N_max, 5)."""
+    batch = batch_for(config)
+    return batch.strokes if isinstance(batch, StrokeBatch) else batch.views[0]
+
+
+def expected_of(config):
+    """What weights say they expect."""
+    if takes_strokes(config):
+        return stroke_preprocessing(config.max_points)
+    return Preprocessing(size=config.size, channels=config.channels)
 
 
 def test_learns_eight_items_by_heart(model):
@@ -55,16 +88,21 @@ def test_sampling_has_shape_and_range_and_repeats(model):
     config = model.config
     first, second = (model.sample(3, generator=torch.Generator().manual_seed(5)) for _ in range(2))
     other = model.sample(3, generator=torch.Generator().manual_seed(6))
-    assert first.shape == (3, config.channels, config.target_size, config.target_size)
-    assert first.min() >= -1
-    assert first.max() <= 1
+    if takes_strokes(config):
+        assert first.shape == (3, config.max_points, 5)
+        assert (first[..., 2:].sum(2) == 1).all()
+        assert torch.isfinite(first).all()
+    else:
+        assert first.shape == (3, config.channels, config.target_size, config.target_size)
+        assert first.min() >= -1
+        assert first.max() <= 1
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
 
 def test_an_embedding_does_not_depend_on_its_batch(model):
     model.eval()
-    x = batch_for(model.config).views[0]
+    x = inputs_for(model.config)
     together = model.embed(x)
     assert together.shape == (8, model.embedding_dim)
     alone = torch.cat([model.embed(row) for row in x.split(1)])
@@ -77,7 +115,7 @@ def test_what_draws_from_a_vector_draws_each_by_itself(model):
         pytest.skip("draws from no vector")
     model.eval()
     config = model.config
-    z = model.latent(batch_for(config).views[0])
+    z = model.latent(inputs_for(config))
     drawn = model.outline(z)
     assert drawn.shape == (8, config.channels, config.target_size, config.target_size)
     assert drawn.abs().max() <= 1
@@ -90,7 +128,10 @@ def test_the_rate_is_the_divergence_that_draws_show(model):
     if not isinstance(model, LatentVariableModel):
         pytest.skip("has no rate")
     model.eval()
-    x = batch_for(model.config).views[0]
+    x = inputs_for(model.config)
+    if isinstance(model, WeighedDraws):
+        check_rate_by_draws(model, x)
+        return
     mean, log_var = model.encode(x)
     posterior = torch.distributions.Normal(mean, (0.5 * log_var).exp())
     prior = torch.distributions.Normal(0.0, 1.0)
@@ -102,10 +143,39 @@ def test_the_rate_is_the_divergence_that_draws_show(model):
     assert ((model.rate(x) - told.mean(0)).abs() < 5 * error + 1e-3).all()
 
 
+def check_rate_by_draws(model, x):
+    """Where either distribution is no plain normal, both the rate and its oracle are estimates."""
+    with torch.inference_mode():
+        rate = model.rate(x)
+        assert torch.equal(model.rate(x), rate), "of the picture alone, the same at every call"
+        torch.testing.assert_close(torch.cat([model.rate(row) for row in x.split(1)]), rate)
+        many = x.repeat(400, 1, 1, 1)
+        told = -model.weigh(many, torch.Generator().manual_seed(1))[1].view(400, len(x))
+    spread = told.std(0)
+    assert ((rate - told.mean(0)).abs() < 5 * spread * (1 / 400 + 1 / 32) ** 0.5 + 1e-3).all()
+
+
+def test_more_importance_samples_are_a_tighter_bound(model):
+    """In expectation, from the evidence lower bound on (Burda et al., 2016)."""
+    if not isinstance(model, LatentVariableModel):
+        pytest.skip("has no latent vector")
+    model.eval()
+    batch = batch_for(model.config, items=4)
+    x, target = (part[0].repeat(60, 1, 1, 1) for part in (batch.views, batch.targets))
+    g = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        elbo = model.elbo(x, target, generator=g)
+        one, few, many = (model.log_prob(x, target, k, generator=g) for k in (1, 4, 16))
+    assert elbo.shape == one.shape == (240,)
+    error = 4 * (elbo.view(60, 4).std(0).mean() + one.view(60, 4).std(0).mean()) / 240**0.5
+    assert (one.mean() - elbo.mean()).abs() < error + 1e-3
+    assert elbo.mean() < few.mean() < many.mean()
+
+
 def test_using_a_model_does_not_change_it(model):
     model.eval()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    model.embed(batch_for(model.config).views[0])
+    model.embed(inputs_for(model.config))
     model.sample(1, generator=torch.Generator().manual_seed(0))
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key
@@ -114,17 +184,74 @@ def test_using_a_model_does_not_change_it(model):
 def test_weights_survive_the_disk(name, model, tmp_path):
     model.eval()
     preset = models.find_preset(name, "tiny")
-    preprocessing = Preprocessing(size=preset.config.size, channels=preset.config.channels)
+    preprocessing = expected_of(preset.config)
     save_weights(
         tmp_path, name, model, state=model.state_dict(), config=preset.config,
         preprocessing=preprocessing, recipe=preset.recipe, metrics={},
     )  # fmt: skip
     loaded = load_weights(tmp_path)
-    x = batch_for(model.config).views[0]
+    x = inputs_for(model.config)
     assert torch.equal(loaded.model.embed(x), model.embed(x))
-    assert loaded.preprocessing == preprocessing
+    assert loaded.expects == preprocessing
     assert loaded.recipe == preset.recipe
     assert loaded.fingerprint.startswith(f"{name}-")
+
+
+def test_a_model_of_strokes_ignores_what_follows_the_end(model):
+    """Padding changes neither the vector, the loss nor the likelihood."""
+    if model.modality != "strokes":
+        pytest.skip("takes pixels")
+    assert isinstance(model, StrokeModel)
+    model.eval()
+    x = inputs_for(model.config)
+    short = pad_strokes(x, 13)
+    longer = pad_strokes(x, x.shape[1] + 9)
+    torch.testing.assert_close(model.embed(longer), model.embed(short), atol=1e-5, rtol=1e-4)
+
+    def told(rows):
+        g = torch.Generator().manual_seed(3)
+        return torch.cat([*model.terms(rows, generator=g), model.bound(rows, 2, generator=g)])
+
+    torch.testing.assert_close(told(longer), told(short), atol=1e-4, rtol=1e-4)
+
+
+def test_a_started_sketch_is_gone_on_with(model):
+    if model.modality != "strokes":
+        pytest.skip("takes pixels")
+    model.eval()
+    started = inputs_for(model.config)[0, :3]
+
+    def finish(seed):
+        return model.finish(started, 4, generator=torch.Generator().manual_seed(seed))
+
+    done = finish(1)
+    assert done.shape == (4, model.config.max_points, 5)
+    assert torch.equal(done[:, :3], started.expand(4, -1, -1))
+    assert torch.equal(done, finish(1))
+    assert not torch.equal(done, finish(2))
+    full = inputs_for(model.config)[:1].repeat(1, 2, 1)[0, : model.config.max_points]
+    with pytest.raises(ValueError, match="no room"):
+        model.finish(full, 1, generator=torch.Generator())
+
+
+def test_a_sketch_stays_ended_once_it_has(model):
+    if model.modality != "strokes":
+        pytest.skip("takes pixels")
+    model.eval()
+    drawn = model.sample(32, generator=torch.Generator().manual_seed(0), temperature=2.0)
+    ended = drawn[..., 4]
+    assert torch.equal(ended, ended.cummax(1).values)
+    assert (drawn[..., :2].abs().sum(2)[ended == 1] == 0).all()
+
+
+def test_a_drawing_is_drawn_from_its_vector_alone(model):
+    if not isinstance(model, StrokeDecoder) or model.modality != "strokes":
+        pytest.skip("draws no sketch from a vector")
+    model.eval()
+    z = model.encode(inputs_for(model.config))[0]
+    one, other = (model.decode(z, generator=torch.Generator().manual_seed(4)) for _ in range(2))
+    assert one.shape == (8, model.config.max_points, 5)
+    assert torch.equal(one, other)
 
 
 def test_every_preset_is_json_and_back(name):

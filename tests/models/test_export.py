@@ -24,7 +24,9 @@ from models.training.encoder_file import (
 from models.training.export import export_encoder
 
 # 28 pixels are halved to 7 and then rounded up: there, pooling must keep doing so.
-SHAPES = [*((name, "tiny") for name in models.available()), ("pixelvae", "mnist")]
+PIXELS = [name for name in models.available() if models.modality(name) == "pixels"]
+STROKES = [name for name in models.available() if name not in PIXELS]
+SHAPES = [*((name, "tiny") for name in PIXELS), ("pixelvae", "mnist")]
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids="-".join)
@@ -172,3 +174,11 @@ def test_one_turned_bit_anywhere_is_seen(whole, data):
     finally:
         path.write_bytes(good)
     assert read_encoder(whole) == good
+
+
+@pytest.mark.parametrize("name", STROKES)
+def test_a_model_of_strokes_is_refused_by_name(make_weights, tmp_path, name):
+    folder = make_weights(tmp_path / "w", name=name)
+    with pytest.raises(WeightsError, match=f"of a {name}, which takes pen strokes, not pixels"):
+        export_encoder(folder)
+    assert not (folder / ENCODER).exists()

@@ -233,6 +233,19 @@ def test_features_are_left_out_while_training_alone_and_by_the_steps_own_seed():
     assert torch.equal(model.score(x), make(SMALL).score(x))  # a score is never disturbed
 
 
+def test_what_is_left_out_opens_no_way_to_later_pixels():
+    model = make(replace(SMALL, size=4)).train()
+    x = torch.randn(32, 1, 4, 4, generator=seeded(1), dtype=torch.float64).requires_grad_()
+    out = model(x, generator=seeded(2))
+    for place in range(16):
+        (slope,) = torch.autograd.grad(
+            out[..., place // 4, place % 4].sum() + 0 * x.sum(), x, retain_graph=True
+        )
+        seen = slope.abs().sum((0, 1)).flatten() > 0
+        assert not seen[place:].any()
+        assert seen[:place].any() or not place
+
+
 def test_dropout_keeps_the_mean():
     torch.manual_seed(0)
     block = GatedBlock(6, DOWN, beside=0, dropout=0.3, classes=0).double()

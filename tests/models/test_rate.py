@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from models.nn.contrastive import info_nce
-from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob, is_collapsed
+from models.nn.rate import (
+    Rate,
+    active_units,
+    gaussian_kl,
+    gaussian_kl_between,
+    gaussian_log_prob,
+    is_collapsed,
+)
 
 
 def test_divergence_and_density_equal_torch_distributions():
@@ -84,3 +91,17 @@ def test_info_nce_does_not_depend_on_length_and_prefers_the_right_partner():
     a, b = torch.randn(8, 5, generator=g), torch.randn(8, 5, generator=g)
     torch.testing.assert_close(info_nce(a, b, 0.2), info_nce(3 * a, 0.1 * b, 0.2))
     assert info_nce(a, a + 0.01 * b, 0.2) < info_nce(a, (a + 0.01 * b).roll(1, 0), 0.2)
+
+
+def test_the_divergence_of_two_normals_is_that_of_torch_distributions_and_of_draws():
+    g = torch.Generator().manual_seed(3)
+    mean, log_var, other, other_log_var = (torch.randn(4, 3, generator=g) for _ in range(4))
+    found = gaussian_kl_between(mean, log_var, other, other_log_var)
+    q, p = Normal(mean, (log_var / 2).exp()), Normal(other, (other_log_var / 2).exp())
+    torch.testing.assert_close(found, kl_divergence(q, p).sum(1))
+    zero = torch.zeros_like(mean)
+    torch.testing.assert_close(gaussian_kl_between(mean, log_var, zero, zero),
+                               gaussian_kl(mean, log_var))  # fmt: skip
+    z = mean + (log_var / 2).exp() * torch.randn(20_000, 4, 3, generator=g)
+    told = (q.log_prob(z) - p.log_prob(z)).sum(2)
+    assert ((told.mean(0) - found).abs() < 5 * told.std(0) / 20_000**0.5).all()

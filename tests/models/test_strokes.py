@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -45,6 +45,7 @@ def square():
     return from_lines([[(0, 0), (10, 0), (10, 10), (0, 10), (0, 0)], [(5, 5)]])
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches(), st.integers(0, 5))
 def test_three_to_five_and_back(points, more):
     five = to_five(points, len(points) + more)
@@ -62,6 +63,7 @@ def test_five_worked_by_hand():
         to_five(np.zeros((2, 3), np.float32), 1)
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches())
 def test_lines_and_back_draw_the_same(points):
     again = to_lines(from_lines(to_lines(points)))
@@ -87,6 +89,7 @@ def far_from(line, points):
     return gaps.min(0).max()
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches(most=12), st.sampled_from([0.0, 5.0, 60.0]))
 def test_what_is_left_out_lies_near_what_is_kept(points, epsilon):
     simple = simplify(points, epsilon)
@@ -105,6 +108,7 @@ def test_simplifying_worked_by_hand():
     assert len(simplify(from_lines([line]), 0.5)) == 4
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches(), st.floats(0, 0.9), st.integers(0, 99))
 def test_dropping_points_keeps_the_ends_of_lines(points, probability, seed):
     less = drop_points(points, probability, np.random.default_rng(seed))
@@ -186,16 +190,22 @@ def test_scaling_and_back():
     points = np.array([[3, 4, 0], [-3, -4, 1]], np.float32)
     scale = offset_deviation(points)
     assert scale == pytest.approx(12.5**0.5)
-    preprocessing = StrokePreprocessing(scale, 2)
+    preprocessing = StrokePreprocessing(scale, 2, extent=5.0)
     seen = preprocessing.apply(points)
     assert seen[:, :2].std() == pytest.approx(1)
     assert np.allclose(preprocessing.undo(seen), points, atol=1e-5)
+    large = preprocessing.fit(square())
+    assert large[:, :2].sum(0) == pytest.approx(square()[:, :2].sum(0) / 2)
+    assert preprocessing.relative_size(square()) == pytest.approx(2)
+    with pytest.raises(StrokeError, match="have to be positive"):
+        StrokePreprocessing(1.0, 2, extent=0.0)
     with pytest.raises(StrokeError, match="take up to 2"):
         preprocessing.apply(np.ones((3, 3), np.float32))
     with pytest.raises(StrokeError, match="anywhere but at the origin"):
         offset_deviation(np.zeros((4, 3), np.float32))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(sketches(), min_size=1, max_size=3))
 def test_json_and_back(many):
     again = read_json(write_json(many, seed=3))
@@ -220,6 +230,8 @@ def test_other_forms_of_json():
         ('{"strokes": [[1, 2, 5]]}', "third column"),
         ('{"strokes": [[1, 2, 0], [1]]}', "Expected"),
         ('{"strokes": [[1e400, 2, 0]]}', "finite"),
+        ('{"strokes": [[1e300, 2, 0]]}', "finite"),
+        ('{"lines": [[[NaN, 2]]]}', "finite"),
         ('{"sketches": []}', "no sketch"),
         ('{"lines": [[[1, 2, 3]]]}', "points"),
         ("3", "is a int"),
@@ -230,6 +242,7 @@ def test_other_json_is_refused(text, message):
         read_json(text)
 
 
+@settings(max_examples=50, deadline=None)
 @given(sketches())
 def test_svg_and_back_draw_the_same(points):
     lines, again = to_lines(points), to_lines(read_svg(write_svg([points])))
@@ -294,6 +307,9 @@ def test_shapes_of_points_are_read():
         ("<!DOCTYPE svg [<!ENTITY a 'b'>]><svg>&a;</svg>", "document type"),
         ("<svg><g transform='scale(2)'><path d='M0 0L1 1'/></g></svg>", "transform 'scale"),
         ("M0 0 A 1 1 0 0 0 2 2", "arc"),
+        ("M0 0 L 1e300 2", "too large"),
+        ("<svg><line x1='a' x2='3'/></svg>", "stands where"),
+        ("<svg><line x1='1 2' x2='3'/></svg>", "5 numbers"),
         ("M0 0 L 1", "takes 2"),
         ("M0 0 X 1", "'X' is no command"),
         ("M0 0 L 1 # 2", "cannot be read"),
@@ -305,6 +321,12 @@ def test_shapes_of_points_are_read():
 def test_other_svg_is_refused_by_name(text, message):
     with pytest.raises(StrokeError, match=message):
         read_svg(text)
+
+
+def test_groups_may_be_nested_without_end():
+    depth = 20_000
+    document = f"<svg>{'<g>' * depth}<path d='M0 0L1 2'/>{'</g>' * depth}</svg>"
+    assert to_lines(read_svg(document))[0].tolist() == [[0, 0], [1, 2]]
 
 
 def test_a_grid_of_several_lies_within_its_box():

@@ -19,6 +19,7 @@ from models.training.loop import Run
 from models.training.photos import load_photos
 from models.training.recipe import Recipe
 from models.training.train import Plan, describe_run, read_history, read_plan, train
+from tests.strokes_made import stroke_tensors
 
 
 @pytest.fixture(scope="module", params=models.available())
@@ -27,12 +28,19 @@ def plan(request):
     return Plan(request.param, preset.config, replace(preset.recipe, steps=12, batch_size=8))
 
 
-@pytest.fixture(scope="module")
-def tensors(photos, plan):
+def load(plan, photos, *, cut=True):
+    """Training data as the plan needs it: photos, or as many drawings."""
+    if models.modality(plan.name) == "strokes":
+        return stroke_tensors(len(photos), max_points=plan.config.max_points)
     return load_photos(
         photos, side=plan.load_side, target=plan.config.target_size,
-        channels=plan.config.channels, cut=True, cache=None,
+        channels=plan.config.channels, cut=cut, cache=None,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tensors(photos, plan):
+    return load(plan, photos)
 
 
 def stop_after(steps):
@@ -91,11 +99,8 @@ def test_other_photos_are_refused_on_resume(plan, tensors, tmp_path):
 
 
 def test_one_photo_is_too_few(photos, plan, tmp_path):
-    one = load_photos(
-        photos[:1], side=plan.load_side, target=plan.config.target_size,
-        channels=plan.config.channels, cut=False, cache=None,
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="only 1 usable photo"):
+    one = load(plan, photos[:1], cut=False)
+    with pytest.raises(ValueError, match=f"only 1 usable {one.noun}"):
         train(plan, one, tmp_path)
 
 
@@ -118,13 +123,13 @@ def test_a_run_leaves_history_and_metrics(plan, tensors, tmp_path):
     assert [line["step"] for line in history] == [25]
     facts = read_metrics(tmp_path)["training"]
     assert facts == json.loads(json.dumps(outcome.metrics))["training"]
-    assert facts["photos"] == 24
-    assert facts["photos_with_mask"] == int(tensors.trusted.sum())
+    assert facts | tensors.describe() == facts
+    assert 24 in tensors.describe().values()
     assert facts["parameters"] == sum(p.numel() for p in plan.build().parameters())
 
 
 def test_a_collapsed_vector_is_reported(plan, tensors):
-    run = Run(plan.build(), plan.recipe, tensors, plan.config.size, plan.config.target_size)
+    run = Run(plan.build(), plan.recipe, tensors, *plan.sides)
     assert describe_run(plan, run, {"kl": 0.1})["training"]["collapsed"]
     assert not describe_run(plan, run, {"kl": 40.0})["training"]["collapsed"]
 
@@ -133,7 +138,7 @@ def test_time_bounds_a_run_too(plan, tensors):
     seconds = iter(range(0, 100_000, 5))
     recipe = replace(plan.recipe, steps=None, minutes=1.0)
     run = Run(
-        plan.build(), recipe, tensors, plan.config.size, plan.config.target_size,
+        plan.build(), recipe, tensors, *plan.sides,
         clock=lambda: float(next(seconds)),
     )  # fmt: skip
     steps = list(run.train())
@@ -146,7 +151,7 @@ def test_a_broken_gradient_stops_the_run_with_a_reason(plan, tensors):
     model = plan.build()
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))
-    run = Run(model, plan.recipe, tensors, plan.config.size, plan.config.target_size)
+    run = Run(model, plan.recipe, tensors, *plan.sides)
     with pytest.raises(FloatingPointError, match="--learning-rate"):
         next(run.train())
 
@@ -199,8 +204,7 @@ def test_the_fingerprint_follows_what_changes_a_vector(plan, tensors, tmp_path):
     (tmp_path / "metrics.json").write_text("{}")
     damage_config(tmp_path, recipe=json.loads((tmp_path / "config.json").read_text())["recipe"])
     assert fingerprint_weights(tmp_path) == before
-    size = plan.config.size
-    damage_config(
-        tmp_path, preprocessing={"size": size, "channels": plan.config.channels, "fit": "stretch"}
-    )
+    expects = json.loads((tmp_path / "config.json").read_text())["preprocessing"]
+    other = {"scale": 3.5} if models.modality(plan.name) == "strokes" else {"fit": "stretch"}
+    damage_config(tmp_path, preprocessing=expects | other)
     assert fingerprint_weights(tmp_path) != before

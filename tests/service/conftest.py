@@ -163,6 +163,7 @@ def serve(tmp_path: Path, embedder: Embedder, exact: Engine) -> Iterator[Callabl
 
     def start(*, engine: Engine = exact, embedder: Embedder = embedder, **settings: Any) -> Client:
         given = {"store": tmp_path / "store", "refresh_interval": 0, "threads": 2, **settings}
+        given.setdefault("decoders", 0)  # starting processes for every test would take minutes
         app = create_app(Settings(**given), embedder=embedder, engine=engine)
         clients.append(Client(app))
         return clients[-1]
@@ -189,7 +190,8 @@ def gallery(tmp_path_factory, make_weights) -> Path:
     """A folder whose ``weights`` hold, by the model's name, one of each that learned nothing."""
     folder = tmp_path_factory.mktemp("gallery")
     for name in models.available():
-        make_weights(folder / "weights" / name, name=name)
+        if hasattr(models.find_preset(name, "tiny").config, "size"):  # a model of pictures
+            make_weights(folder / "weights" / name, name=name)
     return folder
 
 
@@ -197,7 +199,7 @@ def gallery(tmp_path_factory, make_weights) -> Path:
 def drawing(serve: Callable[..., Client], gallery: Path, monkeypatch) -> Callable[..., Client]:
     """Starts a service in the gallery: ``drawing(max_jobs=1)``; it waits long for its jobs."""
     monkeypatch.chdir(gallery)
-    return lambda **given: serve(**{"job_wait": 20.0, **given})
+    return lambda **given: serve(**{"job_wait": 100.0, "request_timeout": 150.0, **given})
 
 
 @pytest.fixture

@@ -6,14 +6,15 @@ import signal
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from service.cli import main
 from service.commands.console import Bar, stop_on_signal
 from service.commands.demo import Answer, DemoError, Query, serving, tell
-from service.commands.pictures import Row, draw_grid, draw_results
+from service.commands.pictures import Row, draw_results
+from service.sheets import grid
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,8 +119,7 @@ def test_the_first_signal_asks_and_the_second_interrupts(capsys):
 
 
 def test_a_grid_keeps_order_and_colour():
-    pictures = torch.tensor([-1.0, 0.0, 1.0]).view(3, 1, 1, 1).expand(3, 1, 4, 4)
-    sheet = draw_grid(pictures, gap=1)
+    sheet = grid([np.full((4, 4, 1), value, np.uint8) for value in (0, 128, 255)], gap=1)
     assert sheet.size == (11, 11)
     assert [sheet.getpixel(at)[0] for at in ((2, 2), (7, 2), (2, 7), (7, 7))] == [0, 128, 255, 255]
 

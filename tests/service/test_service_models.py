@@ -34,7 +34,7 @@ def test_every_model_is_listed_with_what_it_can_do(client):
         assert model["train"].startswith(f"niteru train {model['name']} --data ")
         assert "tiny" in model["presets"]
         assert model["about"]
-        assert model["modality"] == "pixels"
+        assert model["modality"] == models.modality(model["name"])
 
 
 def test_weights_are_told_with_their_figures(client, shelf, make_weights):

@@ -1,0 +1,181 @@
+"""Bringing the store up to date with the catalogue, as a job of the server.
+
+The indexer stores what it has done as it goes, so whatever ends a run, the next one goes on from
+there. A small file beside the store says that a run is under way: a server that finds one at its
+start, and nobody at work, tells of a run that was interrupted.
+"""
+
+import json
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.catalogues import open_catalogue
+from indexer.errors import IndexerError, StoreBusyError
+from indexer.locks import WRITER, exclusive
+from indexer.protocols import Embedder
+from indexer.report import IndexReport, Progress
+from models.training.weights import write_atomically
+from service.errors import (
+    CannotReindexError,
+    ReindexFailedError,
+    ReindexInterruptedError,
+    ReindexRunningError,
+)
+from service.jobs import Job, Jobs, StoppedError
+from service.schemas_models import ReindexResponse
+
+logger = logging.getLogger(__name__)
+
+KIND, LANE = "reindex", "index"
+MARKER = "reindex.json"
+BATCH = 32
+TOLD = 100  # ids of photos left out; all of them stand in the run's report
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """A run that has ended by itself."""
+
+    report: IndexReport
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the report takes, roughly."""
+        return 1000 + 200 * len(self.report.failures)
+
+    def tell(self) -> ReindexResponse:
+        """The report as it goes over the wire, without paths of this machine."""
+        report = self.report
+        return ReindexResponse(
+            message=report.message,
+            run=report.run,
+            generation=report.generation,
+            published=report.published,
+            entries=report.entries,
+            embedded=report.embedded,
+            unchanged=report.unchanged + report.described + report.reused,
+            pruned=report.pruned,
+            items=report.items,
+            left_out=len(report.failures),
+            failures=[failure.id for failure in report.failures[:TOLD]],
+            seconds=report.seconds,
+        )
+
+
+class Reindexer:
+    """Starts runs of the indexer and tells of those that were interrupted.
+
+    Args:
+        catalogue: What to index; None if the server was told of none.
+        store: Where to.
+        embedder: By what: the one that embeds the queries.
+        workers: Threads that read and embed.
+        jobs: Where the work is done.
+    """
+
+    def __init__(
+        self, catalogue: Path | None, store: Path, embedder: Embedder, *, workers: int, jobs: Jobs
+    ) -> None:
+        self.catalogue, self.store, self.embedder = catalogue, store, embedder
+        self.workers, self.jobs = workers, jobs
+
+    def submit(self, *, prune: bool) -> Job:
+        """Start a run; it goes on where an earlier one stopped.
+
+        Args:
+            prune: Delete items that the catalogue has no more.
+
+        Raises:
+            CannotReindexError: The server was told of no catalogue.
+            ReindexRunningError: A run is under way.
+        """
+        if self.catalogue is None:
+            raise CannotReindexError(
+                "This server was told of no catalogue. Start it with the environment variable "
+                "NITERU_CATALOGUE, a folder of photos or a manifest, or run where the catalogue "
+                "is: niteru index CATALOGUE --store STORE."
+            )
+        for job in self.jobs.newest():
+            if job.kind == KIND and not job.ended:
+                raise ReindexRunningError(
+                    "The catalogue is being indexed already. Follow that job, or cancel it first.",
+                    extensions={"job": f"/v1/jobs/{job.id}"},
+                )
+        catalogue = self.catalogue
+        return self.jobs.submit(
+            KIND, catalogue.name, lambda job: self._run(job, catalogue, prune=prune), lane=LANE
+        )
+
+    def recall(self) -> None:
+        """Remember a run that ended with its server as a job that failed."""
+        path = self.store / MARKER
+        try:
+            told = json.loads(path.read_bytes())
+            with exclusive(self.store, WRITER):
+                path.unlink()
+            job_id, subject = str(told["job"]), str(told["catalogue"])
+        except FileNotFoundError:
+            return
+        except StoreBusyError:  # another server's run, which is none of the interrupted
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.warning("What was noted of a run of the indexer cannot be read: %s", error)
+            return
+        logger.warning("Indexing '%s' was interrupted: its server ended. POST /v1/reindex goes on.",
+                       subject)  # fmt: skip
+        job = Job(KIND, subject, lane=LANE, clock=self.jobs.clock, job_id=job_id)
+        interrupted = ReindexInterruptedError(
+            "The server ended while this ran. What was embedded until then is kept and nothing "
+            "was published. POST /v1/reindex goes on where it was."
+        )
+        job.end("failed", error=interrupted)
+        self.jobs.remember(job)
+
+    def _run(self, job: Job, catalogue: Path, *, prune: bool) -> Reindexed:
+        """Index, telling the job how far it is."""
+        # Here, because FAISS comes with it, and a server may have another engine.
+        from indexer.pipeline import index_catalogue  # noqa: PLC0415
+
+        def note(progress: Progress) -> None:
+            job.note(progress.done, progress.total, progress.stage)
+
+        marker = self.store / MARKER
+        report: IndexReport | None = None
+        try:
+            self.store.mkdir(parents=True, exist_ok=True)
+            facts = {"job": job.id, "catalogue": catalogue.name}
+            write_atomically(marker, json.dumps(facts).encode())
+            report = index_catalogue(
+                open_catalogue(catalogue),
+                self.store,
+                self.embedder,
+                workers=self.workers,
+                batch=BATCH,
+                prune=prune,
+                progress=note,
+                should_stop=lambda: job.stopping,
+            )
+        except IndexerError as error:
+            # It names paths of this machine, which are for the log.
+            logger.warning("Job %s: %s", job.id, error)
+            raise ReindexFailedError(failure(error)) from error
+        finally:
+            # A run that is stopped because the server ends is one to be told of.
+            if not self.jobs.closed or (report is not None and not report.stopped):
+                with suppress(OSError):
+                    marker.unlink()
+        if report.stopped:
+            raise StoppedError
+        return Reindexed(report)
+
+
+def failure(error: IndexerError) -> str:
+    """What kept a run from its end, without paths."""
+    if isinstance(error, StoreBusyError):
+        return "Another process is indexing into the store. Try again when it has ended."
+    return (
+        f"The catalogue or the store cannot be used ({type(error).__name__}). What was indexed "
+        "before is still served. The server's log says more, under the id of this job."
+    )

@@ -1,0 +1,44 @@
+"""``POST /v1/reindex``: bring the index up to date with the catalogue, as a job."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from service.forms import read_options
+from service.routes_jobs import describe
+from service.schemas_models import JobResponse, ReindexOptions
+from service.state import Shared
+
+router = APIRouter(tags=["generations"])
+
+BODY = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ReindexOptions"}}
+        },
+    }
+}
+
+
+@router.post(
+    "/reindex",
+    status_code=202,
+    summary="Index the catalogue again",
+    openapi_extra=BODY,
+    response_class=Response,
+    responses={202: {"model": JobResponse, "description": "The job that does it."}},
+)
+async def reindex(
+    request: Request, state: Shared, options: Annotated[ReindexOptions, Query()]
+) -> Response:
+    """Embed what is new or has changed in the server's catalogue and publish an index of it.
+
+    It goes on where an earlier run was cancelled or interrupted. Searches are answered from the
+    present index until the new one is published, and from the new one from then on.
+    """
+    with state.admission:
+        given = await read_options(request, options)
+    told = describe(request, state.reindexer.submit(prune=given.prune))
+    return JSONResponse(told.model_dump(mode="json"), 202, {"Location": told.url})
