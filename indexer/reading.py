@@ -186,13 +186,13 @@ def stream_vectors(
 def find_passing(connection: sqlite3.Connection, embedder: int, where: Filter) -> Rows:
     """Row numbers (N,), ascending, of an embedder's live vectors whose items pass a filter."""
     condition = compile_filter(where)
-    found = connection.execute(
-        # The index alone answers for the vectors: their rows, which hold the blobs, are not read.
-        "SELECT v.row FROM items i CROSS JOIN vectors v INDEXED BY vectors_of_items "
+    # The index alone answers for the vectors: their rows, which hold the blobs, are not read.
+    query = (
+        "SELECT v.row FROM items i CROSS JOIN vectors v INDEXED BY vectors_of_items "  # noqa: S608
         "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
-        f"WHERE i.deleted = 0 AND {condition.text}",  # noqa: S608 - parameters are parameters
-        (embedder, *condition.parameters),
+        f"WHERE i.deleted = 0 AND {condition.text}"  # whose every value is a parameter
     )
+    found = connection.execute(query, (embedder, *condition.parameters))
     return np.sort(np.fromiter((row for (row,) in found), np.int64))
 
 

@@ -143,6 +143,14 @@ def search(
     *,
     store: Store,
     limit: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            help="Conditions on attributes, as JSON: "
+            '{"must": [{"key": "category", "match": "shoes"}]}; or @FILE that holds them.',
+        ),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Also draw the photos and what was found.")
     ] = None,
@@ -151,11 +159,12 @@ def search(
     json: Json = False,
 ) -> None:
     """Print the items nearest to a photo, or to each of several."""
-    from service.commands.searching import run_search
+    from service.commands.searching import read_filter, run_search
 
     run_search(
-        images, store, weights=weights, runtime=runtime, limit=limit, picture=picture, as_json=json
-    )
+        images, store, weights=weights, runtime=runtime, limit=limit,
+        where=read_filter(conditions), picture=picture, as_json=json,
+    )  # fmt: skip
 
 
 @app.command()

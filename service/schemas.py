@@ -1,8 +1,12 @@
 """What goes over the wire: one schema per thing."""
 
+import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from indexer.errors import QueryError
+from indexer.filters import Filter, parse_filter
 
 ItemId = Annotated[str, Field(min_length=1, max_length=1024, description="The shop's own id.")]
 Attributes = dict[str, str | int | float | bool | None]
@@ -31,6 +35,29 @@ TIMINGS_EXAMPLE: dict[str, Any] = {
 }
 
 
+FILTER_EXAMPLE = (
+    '{"must": [{"key": "category", "match": "shoes"}, {"key": "price", "range": {"lt": 50}}]}'
+)
+
+
+def as_text(given: object) -> object:
+    """A filter that came as an object, as the text that a query string would hold."""
+    return json.dumps(given) if isinstance(given, dict) else given
+
+
+def readable_filter(text: str) -> str:
+    """The text itself, if it is a filter.
+
+    Raises:
+        ValueError: It is none; says what was expected.
+    """
+    try:
+        parse_filter(text)
+    except QueryError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
 class SearchOptions(BaseModel):
     """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
 
@@ -44,6 +71,26 @@ class SearchOptions(BaseModel):
     exact: Annotated[
         bool, Field(description="Compare with every item: slower, and misses none.")
     ] = False
+    filter: (
+        Annotated[
+            str,
+            BeforeValidator(as_text),
+            AfterValidator(readable_filter),
+            Field(
+                description="Conditions on the items' attributes, as JSON: `must`, `should` and "
+                '`must_not`, each a list of `{"key": NAME}` with one of `match`, `any`, `range` '
+                "(`gt`, `gte`, `lt`, `lte`), `exists` and `prefix`, or of such trees. In a JSON "
+                "body the object itself may stand here. `total` counts what passes.",
+                examples=[FILTER_EXAMPLE],
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def where(self) -> Filter | None:
+        """The conditions as a tree."""
+        return None if self.filter is None else parse_filter(self.filter)
 
 
 class ItemQuery(SearchOptions):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from indexer.errors import FingerprintMismatchError, GenerationError
+from indexer.filters import Filter
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import ImageError
 from models.images.decode import FORMATS
@@ -135,6 +136,7 @@ class Searcher:
         *,
         exact: bool = False,
         exclude: Sequence[str] = (),
+        where: Filter | None = None,
         watch: Stopwatch | None = None,
     ) -> Answer:
         """The items that look most like a photo, from the bytes of its file."""
@@ -143,7 +145,7 @@ class Searcher:
             pixels = self.decode(data)
         with watch.step("embed"):
             vector = self.embed(pixels[np.newaxis])[0]
-        return self.search(vector, limit, exact=exact, exclude=exclude, watch=watch)
+        return self.search(vector, limit, exact=exact, exclude=exclude, where=where, watch=watch)
 
     def search_item(
         self,
@@ -152,6 +154,7 @@ class Searcher:
         *,
         exact: bool = False,
         exclude: Sequence[str] = (),
+        where: Filter | None = None,
         watch: Stopwatch | None = None,
     ) -> Answer:
         """The items that look most like another, without that one.
@@ -165,7 +168,9 @@ class Searcher:
             vector = self.engine.vectors([item_id])[0]
         if vector is None:
             raise UnknownItemError(item_id)
-        return self.search(vector, limit, exact=exact, exclude=[item_id, *exclude], watch=watch)
+        return self.search(
+            vector, limit, exact=exact, exclude=[item_id, *exclude], where=where, watch=watch
+        )
 
     def combine(
         self,
@@ -228,16 +233,17 @@ class Searcher:
         *,
         exact: bool = False,
         exclude: Sequence[str] = (),
+        where: Filter | None = None,
         watch: Stopwatch | None = None,
     ) -> Answer:
-        """The ``limit`` items nearest to ``vector`` (dim,), all from one generation."""
+        """The ``limit`` items nearest to ``vector`` (dim,) that pass, all from one generation."""
         watch = watch or Stopwatch()
         self.refresh()
         for _ in range(ATTEMPTS):
             generation = self.engine.generation
             with watch.step("search"):
                 hits = self.engine.search(
-                    vector[np.newaxis], limit, exact=exact, exclude=tuple(exclude)
+                    vector[np.newaxis], limit, exact=exact, exclude=tuple(exclude), where=where
                 )[0]
             with watch.step("fetch"):
                 items = self.engine.get([hit.id for hit in hits])
@@ -250,7 +256,8 @@ class Searcher:
             for hit, item in zip(hits, items, strict=True)
             if item
         )
-        return Answer(matches, generation, len(self.engine), watch.timings)
+        total = len(self.engine) if where is None else self.engine.count(where)
+        return Answer(matches, generation, total, watch.timings)
 
     def item(self, item_id: str) -> Item | None:
         """The item of that id, None where there is none (any more)."""

@@ -114,7 +114,12 @@ class State:
         # is a wait for the processor.
         return await self.run(
             lambda: self.searcher.search_image(
-                data, limit, exact=options.exact, exclude=options.exclude, watch=watch
+                data,
+                limit,
+                exact=options.exact,
+                exclude=options.exclude,
+                where=options.where,
+                watch=watch,
             ),
             watch,
         )
@@ -124,7 +129,12 @@ class State:
         limit = self.limit(options)
         return await self.run(
             lambda: self.searcher.search(
-                vector, limit, exact=options.exact, exclude=options.exclude, watch=watch
+                vector,
+                limit,
+                exact=options.exact,
+                exclude=options.exclude,
+                where=options.where,
+                watch=watch,
             ),
             watch,
         )
@@ -134,7 +144,12 @@ class State:
         limit = self.limit(options)
         return await self.run(
             lambda: self.searcher.search_item(
-                item_id, limit, exact=options.exact, exclude=options.exclude, watch=watch
+                item_id,
+                limit,
+                exact=options.exact,
+                exclude=options.exclude,
+                where=options.where,
+                watch=watch,
             ),
             watch,
         )
@@ -149,7 +164,12 @@ class State:
         def work() -> Answer:
             vector = self.searcher.combine(examples.positives, examples.negatives, watch=watch)
             return self.searcher.search(
-                vector, limit, exact=asked.exact, exclude=[*without, *asked.exclude], watch=watch
+                vector,
+                limit,
+                exact=asked.exact,
+                exclude=[*without, *asked.exclude],
+                where=asked.where,
+                watch=watch,
             )
 
         return await self.run(work, watch)

@@ -40,7 +40,6 @@ from indexer.protocols import Hit, Item, Vectors
 from indexer.reading import find_items, find_passing, find_vectors_by_id, read_change
 from indexer.store import LENGTH_TOLERANCE
 
-
 # Results of filters that are kept until the store changes: shops ask with the same few.
 FILTERS = 32
 

@@ -83,7 +83,8 @@ def passing_rows(rows: Rows) -> Passing:
     flags = np.zeros(size + -size % 8 + 8, np.uint8)
     flags[rows] = 1
     bits = np.packbits(flags, bitorder="little")
-    return Passing(rows, bits, faiss.IDSelectorBitmap(bits))
+    # FAISS's Python side takes an array here; its stubs describe the C++ side.
+    return Passing(rows, bits, faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type]
 
 
 @dataclass(frozen=True, slots=True)

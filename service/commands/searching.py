@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from indexer.engines.faiss_engine import FaissEngine
+from indexer.filters import Filter, parse_filter
 from indexer.protocols import Embedder, Pixels
 from indexer.runtime import Runtime, load_embedder
 from models.images import ImageError
@@ -22,6 +23,18 @@ def read_pixels(path: Path, embedder: Embedder) -> Pixels:
         raise ImageError(error.reason, f"{path}: {error}") from error
 
 
+def read_filter(text: str | None) -> Filter | None:
+    """The conditions of ``--filter``: JSON, or ``@FILE`` that holds it.
+
+    Raises:
+        QueryError: They cannot be read as such.
+        OSError: There is no such file.
+    """
+    if text is None:
+        return None
+    return parse_filter(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
+
+
 def run_search(
     images: Sequence[Path],
     store: Path,
@@ -29,15 +42,16 @@ def run_search(
     weights: str,
     runtime: Runtime,
     limit: int,
+    where: Filter | None,
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the items nearest to photos."""
+    """Print the items nearest to photos, of those that pass."""
     embedder = load_embedder(weights, runtime=runtime)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
     with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
         answers = []
-        for hits in engine.search(vectors, limit):
+        for hits in engine.search(vectors, limit, where=where):
             items = engine.get([hit.id for hit in hits])
             answers.append(
                 [

@@ -19,6 +19,7 @@ from indexer.engines.exact import ExactEngine
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.errors import FingerprintMismatchError, QueryError
+from indexer.filters import parse_filter
 from indexer.generations import publish
 from indexer.protocols import Engine, Hit, Item
 from indexer.store import Record, delete, open_writer, upsert
@@ -368,3 +369,31 @@ def test_any_history_ends_in_the_same_answers_as_a_dictionary(start, history) ->
         for query, hits in zip(QUERIES, harness.engine.search(QUERIES, 4, exact=True), strict=True):
             assert_same(hits, brute_force(list(model.values()), query, 4))
     harness.engine.close()
+
+
+@pytest.mark.parametrize(("below", "exact"), [(1, False), (2, False), (40, False), (250, True)])
+def test_a_filter_loses_nothing_that_passes(start, below, exact) -> None:
+    where = parse_filter(f'{{"must": [{{"key": "n", "range": {{"lt": {below}}}}}]}}')
+    engine, passing = start().engine, PAIRS[:below]
+    assert engine.count(where) == below
+    for hits, query in zip(
+        engine.search(QUERIES, 5, exact=exact, where=where), QUERIES, strict=True
+    ):
+        assert_same(hits, brute_force(passing, query, 5))
+    assert (
+        engine.search(QUERIES[:1], 5, exclude=["i000"], where=where)[0]
+        == engine.search(QUERIES[:1], 5, exact=True, exclude=["i000"], where=where)[0]
+    )
+
+
+def test_a_filter_sees_what_changes(start) -> None:
+    where = parse_filter('{"must": [{"key": "n", "range": {"gte": 298}}]}')
+    harness = start()
+    assert harness.engine.count() == 300
+    found = harness.engine.search(QUERIES[:1], 9, where=where)[0]
+    assert {hit.id for hit in found} == {"i298", "i299"}
+    harness.delete(["i299"])
+    harness.upsert([(Item("late", "u", "s", {"n": 999}), QUERIES[0])])
+    assert harness.engine.count(where) == 2
+    found = harness.engine.search(QUERIES[:1], 9, where=where)[0]
+    assert [hit.id for hit in found] == ["late", "i298"]

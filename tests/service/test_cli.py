@@ -94,6 +94,19 @@ def test_several_photos_are_answered_in_their_order(shop):
     assert [row["items"][0]["id"] for row in answer] == [path.stem for path in photos]
 
 
+def test_a_search_is_filtered_by_the_columns_of_the_manifest(shop, photo, tmp_path):
+    kind = photo.stem.split("-")[0]
+    tree = json.dumps({"must_not": [{"key": "kind", "match": kind}]})
+    (tmp_path / "filter.json").write_text(tree)
+    for given in (tree, f"@{tmp_path / 'filter.json'}"):
+        words = ("search", photo, *on_store(shop), "--limit", 200, "--json", "--filter", given)
+        found = {hit["attributes"]["kind"] for hit in json.loads(niteru(*words).stdout)}
+        assert found
+        assert kind not in found
+    refused = niteru("search", photo, *on_store(shop), "--filter", "{", code=1)
+    assert "no JSON" in refused.stderr
+
+
 def test_a_second_index_run_has_nothing_to_do(shop):
     again = niteru("index", shop / "catalogue" / "items.csv", *on_store(shop), "--json")
     report = json.loads(again.stdout)

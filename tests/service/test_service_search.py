@@ -1,6 +1,7 @@
 """Searching over HTTP, by photo and by item."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -182,3 +183,30 @@ def test_a_score_never_leaves_the_range_of_a_cosine(serve, exact, photos):
     response = client.post("/v1/search?limit=1", content=photos["hats/03"])
 
     assert response.json()["items"][0]["score"] == 1.0
+
+
+@pytest.mark.parametrize("how", ["query", "form", "json", "text in json"])
+def test_a_filter_is_kept_to_and_counted(each_client, photos, vectors, how):
+    tree = {"must": [{"key": "number", "range": {"lt": 6}}]}
+    query = {"filter": json.dumps(tree)}
+    if how == "query":
+        response = each_client.post("/v1/search", params=query, content=photos["hats/03"])
+    elif how == "form":
+        files = {"image": ("me.png", photos["hats/03"])}
+        response = each_client.post("/v1/search", files=files, data=query)
+    else:
+        given = tree if how == "json" else json.dumps(tree)
+        response = each_client.post("/v1/search", json={"item_id": "hats/03", "filter": given})
+    answer = response.json()
+    numbers = [item["attributes"]["number"] for item in answer["items"]]
+    assert response.status_code == 200, response.text
+    assert numbers
+    assert max(numbers) < 6
+    assert answer["total"] == len(numbers) < len(photos)
+
+
+@pytest.mark.parametrize("text", ["{", '{"must": [{"key": "a"}]}', "[1]"])
+def test_a_filter_that_is_none_is_told_with_its_place(each_client, photos, text):
+    response = each_client.post("/v1/search", params={"filter": text}, content=photos["hats/03"])
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "filter"
