@@ -26,9 +26,9 @@ def drawing(likelihood: object, noise: Array) -> tuple[Draw, Array]:
         TypeError: There is no such drawing for this likelihood.
     """
     if isinstance(likelihood, Bernoulli):
-        # noise < sigmoid(logit) where the logit is above that of the noise.
+        # noise < sigmoid(logit / T) where the logit is above T times that of the noise.
         with np.errstate(divide="ignore"):
-            return _draw_bernoulli, np.log(noise) - np.log1p(-noise)
+            return _draw_bernoulli, (np.log(noise) - np.log1p(-noise)) * likelihood.temperature
     if isinstance(likelihood, Categorical):
         return _categorical(likelihood), noise
     if isinstance(likelihood, LogisticMixture):
@@ -48,7 +48,7 @@ def _categorical(likelihood: Categorical) -> Draw:
     half = (L - 1) / 2
 
     def draw(params: Array, noise: Array) -> Array:
-        logits = params.reshape(len(params), C, L)
+        logits = params.reshape(len(params), C, L) / likelihood.temperature
         cumulated = np.exp(logits - logits.max(2, keepdims=True)).cumsum(2)
         level = (noise[..., None] * cumulated[..., -1:] >= cumulated).sum(2)
         drawn: Array = np.minimum(level, L - 1) / half - 1
@@ -60,7 +60,7 @@ def _categorical(likelihood: Categorical) -> Draw:
 def _mixture(likelihood: LogisticMixture) -> Draw:
     C, K = likelihood.channels, likelihood.components
     half = (likelihood.levels - 1) / 2
-    floor = likelihood.floor
+    floor, T, wider = likelihood.floor, likelihood.temperature, math.sqrt(likelihood.temperature)
     # Where the numbers of the first component stand; those of the next are one further.
     where = K + K * np.arange(2 * C + (3 if C == 3 else 0))
 
@@ -74,16 +74,16 @@ def _mixture(likelihood: LogisticMixture) -> Draw:
         return x
 
     def draw_one(params: list[float], noise: list[float]) -> list[float]:
-        top = max(params[:K])
+        top = max(params[:K]) / T
         cumulated, total = [], 0.0
         for logit in params[:K]:
-            total += math.exp(logit - top)
+            total += math.exp(logit / T - top)
             cumulated.append(total)
         border = noise[0] * total
         k = K + sum(border > share for share in cumulated[:-1])
         values: list[float] = []
         for channel in range(C):
-            scale = math.exp(max(params[k + (C + channel) * K], floor))
+            scale = math.exp(max(params[k + (C + channel) * K], floor)) * wider
             value = params[k + channel * K] + scale * noise[1 + channel]
             for number in range(channel):  # green: 0 by red; blue: 1 by red, 2 by green
                 which = 2 * C + (0 if channel == 1 else 1 + number)
@@ -96,12 +96,12 @@ def _mixture(likelihood: LogisticMixture) -> Draw:
         if len(params) <= FEW:
             each = zip(params.tolist(), noise.tolist(), strict=True)
             return np.array([draw_one(p, u) for p, u in each])
-        logits = params[:, :K]
+        logits = params[:, :K] / T
         cumulated = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
         chosen = (noise[:, :1] * cumulated[:, -1:] > cumulated).sum(1)
         np.minimum(chosen, K - 1, out=chosen)
         picked = params[np.arange(len(params))[:, None], chosen[:, None] + where]  # (B, 2C + 3)
-        value = np.exp(np.maximum(picked[:, C : 2 * C], floor))
+        value = np.exp(np.maximum(picked[:, C : 2 * C], floor)) * wider
         value *= noise[:, 1:]
         value += picked[:, :C]
         if C == 1:

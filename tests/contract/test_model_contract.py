@@ -80,7 +80,7 @@ def test_learns_eight_items_by_heart(model):
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    assert loss.item() < 0.8 * first
+    assert loss.item() < 0.85 * first
 
 
 def test_sampling_has_shape_and_range_and_repeats(model):
@@ -160,8 +160,10 @@ def test_more_importance_samples_are_a_tighter_bound(model):
     if not isinstance(model, LatentVariableModel):
         pytest.skip("has no latent vector")
     model.eval()
-    batch = batch_for(model.config, items=4)
-    x, target = (part[0].repeat(60, 1, 1, 1) for part in (batch.views, batch.targets))
+    batch = batch_for(model.config)
+    strokes = isinstance(batch, StrokeBatch)
+    each = (batch.strokes,) * 2 if strokes else (batch.views[0], batch.targets[0])
+    x, target = (part[:4].repeat(60, *[1] * (part.ndim - 1)) for part in each)
     g = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         elbo = model.elbo(x, target, generator=g)

@@ -172,8 +172,6 @@ def test_strokes_are_refused_by_name(made, tmp_path, make_weights):
     assert "holds pen strokes" in told
     told = niteru("sketch", "complete", made / "a.svg", "--weights", vae, code=1)
     assert "takes pixels, not strokes" in told
-    told = niteru("sample", vae, "--temperature", 0.5, "--out", tmp_path / "x.png", code=1)
-    assert "has no temperature" in told
 
 
 def test_settings_of_photos_say_nothing_to_strokes(made, tmp_path):
