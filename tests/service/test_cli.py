@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import resource
 import shlex
 import subprocess
 import sys
@@ -262,9 +263,11 @@ def test_weights_that_do_not_fit_are_refused_with_both_fingerprints(shop, photo,
 def test_help_is_quick_and_needs_no_torch():
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        # Of the processor and not of the clock: other tests run beside this one.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         spawn("--help")
-        times.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 0.5
     code = "import sys, service.cli; print('torch' in sys.modules, 'faiss' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
