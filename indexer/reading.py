@@ -150,6 +150,17 @@ def find_vectors_by_id(
     return [vectors.get(item_id) for item_id in ids]
 
 
+def find_rows_by_id(connection: sqlite3.Connection, embedder: int, ids: Sequence[str]) -> Rows:
+    """Row numbers (N,) of the live vectors of the items with these ids, where there are any."""
+    found = connection.execute(
+        "SELECT v.row FROM items i CROSS JOIN vectors v INDEXED BY vectors_of_items "
+        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
+        "WHERE i.deleted = 0 AND i.id IN (SELECT value FROM json_each(?))",
+        (embedder, json.dumps(ids)),
+    )
+    return np.fromiter((row for (row,) in found), np.int64)
+
+
 def find_rows(connection: sqlite3.Connection, dim: int, rows: Iterable[int]) -> dict[int, Found]:
     """The live vectors with these row numbers; those removed meanwhile are left out."""
     found = connection.execute(

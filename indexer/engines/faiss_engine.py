@@ -55,7 +55,7 @@ class FaissEngine:
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
-        self._passing: dict[tuple[int, int, Filter], Passing] = {}
+        self._passing: dict[tuple[int, int, str], Passing] = {}
 
     @classmethod
     def open(cls, store: Path, *, fingerprint: str | None = None, threads: int = 1) -> Self:
@@ -161,7 +161,8 @@ class FaissEngine:
 
     def _find_passing(self, connection: Connection, view: View, where: Filter) -> Passing:
         """What a filter lets pass, from an earlier search if nothing changed since."""
-        key = (view.change, view.embedder, where)
+        # As text: to Python, trees that differ in 1 and true only are equal.
+        key = (view.change, view.embedder, where.model_dump_json())
         with self._view_lock:
             known = self._passing.get(key)
         if known is not None:

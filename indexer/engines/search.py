@@ -16,7 +16,7 @@ from indexer.reading import (
     Found,
     Rows,
     find_rows,
-    find_vectors_by_id,
+    find_rows_by_id,
     stream_rows,
     stream_vectors,
 )
@@ -63,9 +63,11 @@ class Search:
         """Answer each query (B, dim): score descending, then id ascending."""
         opened, dim = self.view.opened, queries.shape[1]
         lists = opened.manifest.nlist
-        known = find_vectors_by_id(self.connection, self.view.embedder, dim, sorted(self.excluded))
-        hidden = sum(vector is not None for vector in known)
-        expected = self.expect(hidden)
+        known = find_rows_by_id(self.connection, self.view.embedder, sorted(self.excluded))
+        # Of the excluded items only those that could have been answered make it shorter.
+        hidden = len(known) if self.passing is None else int(self.passing.holds(known).sum())
+        findable = len(self.view) if self.passing is None else len(self.passing)
+        expected = min(self.limit, findable - hidden)
         answers: list[list[Hit]] = [[] for _ in queries]
         scan = not opened.exact and (exact or self.few())
         nprobe = lists if exact else self.effort(max(1, effort or opened.manifest.nprobe), lists)
@@ -90,14 +92,6 @@ class Search:
                     cut.numbers.append(number)
             tasks += [short, cut]
         return answers
-
-    def expect(self, hidden: int) -> int:
-        """How many answers there must be, ``hidden`` of the excluded items being there."""
-        if self.passing is None:
-            return min(self.limit, len(self.view) - hidden)
-        if hidden:  # whether they pass is not known: as many as there surely are
-            return min(self.limit, max(0, len(self.passing) - hidden))
-        return min(self.limit, len(self.passing))
 
     def few(self) -> bool:
         """Whether so little passes that looking at all of it is best."""
