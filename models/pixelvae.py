@@ -70,7 +70,7 @@ class Config:
         shape: Weight of telling an item's shape from the latent vector; both need item masks.
         decoded: Share of a step's items that are decoded; all of them are encoded.
         rate: How the divergence enters.
-        metric: How the embedding is made of the posterior mean.
+        metric: How the embedding is made of what the encoder says.
     """
 
     channels: Literal[1, 3] = 3
@@ -107,12 +107,12 @@ def presets() -> dict[str, Preset]:
         widths=(16, 32, 64), depths=(1, 1, 1), decoder_width=16, layers=6, kernel=5, crop=0,
         auxiliary=0.0, contrast=0.0, rate=Rate(mode="beta", weight=1.0, warmup=0.1),
     )  # fmt: skip
+    metric = MetricSettings(fit=True, of="features", shrink=0.1)
     gpu = Config(
         size=128, target_size=64, widths=(64, 128, 256, 512, 512), depths=(1, 2, 2, 2, 2),
-        decoder_width=64, layers=6, crop=24, latent=256, neighbours=0.2, shape=1.0,
-        metric=MetricSettings(fit=True),
+        decoder_width=64, layers=6, crop=24, latent=256, neighbours=0.2, shape=1.0, metric=metric,
     )  # fmt: skip
-    cpu = Config(neighbours=0.2, shape=1.0, decoded=0.5, metric=MetricSettings(fit=True))
+    cpu = Config(neighbours=0.2, shape=1.0, decoded=0.5, metric=metric)
     return {
         "tiny": Preset(tiny, Recipe(batch_size=16, steps=60, warmup_steps=5, views=Views())),
         "cpu": Preset(cpu, Recipe(batch_size=128, minutes=60)),
@@ -156,7 +156,9 @@ class Model(TemperedDraws, GenerativeModel):
             kernel=config.kernel,
         )
         if config.metric.fit:
-            self.metric = Metric(config.latent)
+            of_latent = config.metric.of == "latent"
+            measured = config.latent if of_latent else self.encoder.features
+            self.metric = Metric(measured, config.latent)
         if config.shape > 0:
             self.shape_head = nn.Linear(config.latent, SHAPE_NUMBERS)
         self.register_buffer("rate_weight", torch.tensor(config.rate.weight))
@@ -166,27 +168,41 @@ class Model(TemperedDraws, GenerativeModel):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) -> posterior mean and log-variance, two of (B, D) in float32."""
-        mean, log_var = at_least_float32(self.posterior(self.encoder(x))).chunk(2, 1)
+        return self._posterior(self.encoder(x))
+
+    def _posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_var = at_least_float32(self.posterior(features)).chunk(2, 1)
         # Bounded: a posterior a thousand times narrower than the prior is a runaway.
         return mean, log_var.clamp(-7, 3)
 
     def embed(self, x: Tensor) -> Tensor:
-        """The posterior mean under the metric: (B, C, H, W) -> (B, D)."""
-        mean = self.encode(x)[0]
-        embedding: Tensor = self.metric(mean) if self.config.metric.fit else mean
+        """What the metric makes of the photo, without one the mean: (B, C, H, W) -> (B, D)."""
+        measured = self._measured(x)
+        embedding: Tensor = self.metric(measured) if self.config.metric.fit else measured
         return embedding
+
+    def _measured(self, x: Tensor) -> Tensor:
+        """What the metric is of: (B, C, H, W) -> (B, F)."""
+        features: Tensor = self.encoder(x)
+        if self.config.metric.of == "features":
+            return at_least_float32(features)
+        return self._posterior(features)[0]
 
     def latent(self, x: Tensor) -> Tensor:
         """The posterior mean: (B, C, H, W) -> (B, D)."""
         return self.encode(x)[0]
 
     def settle(self, pictures: Iterable[Tensor]) -> None:
-        """Fit the metric to the posterior means of pictures, batches of (B, C, H, W)."""
-        if self.config.metric.fit:
-            with torch.no_grad():
-                means = torch.cat([self.encode(x)[0] for x in pictures])
-            shape = self.shape_head.weight if self.config.shape > 0 else None
-            self.metric.fit(means, shape, self.config.metric)
+        """Fit the metric to pictures, batches of (B, C, H, W)."""
+        c = self.config
+        if not c.metric.fit:
+            return
+        with torch.no_grad():
+            vectors = torch.cat([self._measured(x) for x in pictures])
+        shape = self.shape_head.weight if c.shape > 0 else None  # (S, D)
+        if shape is not None and c.metric.of == "features":
+            shape = shape @ self.posterior.weight[: c.latent]  # the mean is linear in them
+        self.metric.fit(vectors, shape, c.metric)
 
     def tell_shape(self, x: Tensor) -> Tensor | None:
         """What shape the item has, where that was learned: (B, C, H, W) -> (B, S)."""

@@ -19,7 +19,7 @@ from models.training.config import change, to_json
 from models.training.loop import pictures_in_use
 from models.training.photos import PhotoTensors
 
-FITTED = "metric."  # settings of what is fitted anew, and so may be changed
+FITTED = "metric."  # settings and tensors of what is fitted anew, and so may be changed
 
 
 def average(
@@ -54,7 +54,10 @@ def average(
         )
     config = change(_config(first), changes or {})
     model = models.create(first.name, config=to_json(config))
-    model.load_state_dict(mean_state([w.model.state_dict() for w in weights]))
+    learned = mean_state([w.model.state_dict() for w in weights])
+    fitted = {k: v for k, v in model.state_dict().items() if k.startswith(FITTED)}
+    # A change may give what is fitted another shape, or none at all.
+    model.load_state_dict({k: v for k, v in learned.items() if not k.startswith(FITTED)} | fitted)
     model.eval()
     model.settle(pictures_in_use(photos, first.recipe, first.preprocessing.size))
     metrics = _metrics(weights)

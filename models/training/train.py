@@ -86,7 +86,12 @@ class Plan:
         if init is not None:
             fresh = {k: v for k, v in model.state_dict().items() if k.startswith(model.heads)}
             given = init.model.state_dict()
-            unused = {k for k in given if k.startswith(model.heads) and k not in fresh}
+            unused = {
+                k
+                for k in given
+                if k.startswith(model.heads)
+                and (k not in fresh or given[k].shape != fresh[k].shape)
+            }
             try:
                 model.load_state_dict(fresh | {k: given[k] for k in given.keys() - unused})
             except RuntimeError as error:

@@ -11,6 +11,7 @@ from models.training.checkpoint import WeightsError, load_weights, read_metrics
 from models.training.config import SettingError
 from models.training.photos import load_photos
 from models.training.train import Plan, train
+from models.training.views import to_float
 
 
 def plan_of(name="pixelvae", seed=0, **changes):
@@ -73,6 +74,26 @@ def test_one_alone_stays_and_its_metric_follows_the_settings(tensors, trained, t
     assert other.model.config.metric.emphasis == 3.0
     root = other.model.state_dict()["metric.root"]
     assert not torch.allclose(root, after["metric.root"], rtol=0.01)
+
+
+def test_the_metric_may_become_one_of_the_features(tensors, trained, tmp_path):
+    average(trained, tensors, tmp_path, changes={"metric.of": "features"})
+    model = load_weights(tmp_path).model
+    root = model.state_dict()["metric.root"]
+    assert root.shape == (model.encoder.features, model.embedding_dim)
+    with torch.no_grad():
+        embedded = model.embed(to_float(tensors.pixels[:20])[..., :16, :16])
+    assert embedded.shape == (20, model.embedding_dim)
+    assert torch.linalg.matrix_rank(embedded) == model.embedding_dim
+
+
+def test_a_training_may_start_from_weights_whose_metric_is_of_something_else(trained):
+    plan = plan_of(**FITTED)
+    features = replace(plan.config, metric=replace(plan.config.metric, of="features"))
+    started = replace(plan, config=features).build(trained[0]).state_dict()
+    given = trained[0].model.state_dict()
+    assert started["metric.root"].shape != given["metric.root"].shape
+    torch.testing.assert_close(started["posterior.weight"], given["posterior.weight"])
 
 
 def test_the_metrics_name_all_trainings(tensors, trained, tmp_path):

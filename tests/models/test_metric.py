@@ -13,15 +13,16 @@ def spread_out(n=400, seed=0):
     return torch.randn(n, 5, generator=g) * torch.tensor([9.0, 3.0, 1.0, 0.3, 0.1]) @ turn + 2.0
 
 
-def fitted(means, shape=None, **settings):
-    metric = Metric(means.shape[1])
+def fitted(means, shape=None, kept=5, **settings):
+    metric = Metric(means.shape[1], kept)
     metric.fit(means, shape, MetricSettings(fit=True, **settings))
     return metric
 
 
 def test_it_is_the_identity_until_it_is_fitted():
     means = spread_out()
-    torch.testing.assert_close(Metric(5)(means), means)
+    torch.testing.assert_close(Metric(5, 5)(means), means)
+    torch.testing.assert_close(Metric(5, 2)(means), means[:, :2])
     torch.testing.assert_close(fitted(means[:1])(means), means)
 
 
@@ -64,3 +65,16 @@ def test_emphasis_moves_what_counts():
     plain = fitted(means, W, emphasis=0.0).root
     strong = fitted(means, W, emphasis=5.0).root
     assert strong[0].norm() / strong.norm() > plain[0].norm() / plain.norm()
+
+
+def test_a_shorter_embedding_keeps_the_distances_as_well_as_any_can():
+    """Among all linear maps to two numbers, principal components lose the least (Eckart, Young)."""
+    means, W = spread_out(), torch.eye(5)[:2]
+    whole = fitted(means, W, emphasis=2.0)(means)
+    short = fitted(means, W, kept=2, emphasis=2.0)(means)
+    values = torch.linalg.eigvalsh(whole.T @ whole)
+    # Both are scaled to length one on average, so the shares of spread are compared.
+    kept = short.T @ short
+    torch.testing.assert_close(
+        torch.linalg.eigvalsh(kept), values[-2:] / values[-2:].sum() * 400, rtol=1e-3, atol=1e-3
+    )

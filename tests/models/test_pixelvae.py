@@ -181,6 +181,32 @@ def test_settling_changes_the_embedding_and_not_the_posterior():
     assert after.mean(0).abs().max() < 1e-6
 
 
+def test_a_metric_of_the_features_is_one_of_what_the_mean_is_read_from():
+    """With all features kept and no whitening, distances are those of the pooled features."""
+    metric = MetricSettings(fit=True, of="features", shrink=1e6, emphasis=0.0)
+    config = replace(SHAPED, metric=metric, latent=32)
+    model = build(config)
+    assert model.encoder.features == model.embedding_dim == 32
+    views = colour_batch(items=40).views[0]
+    with torch.no_grad():
+        model.settle([views[:20], views[20:]])
+        features, embedding = model.encoder(views), model.embed(views)
+    ratio = torch.pdist(embedding) / torch.pdist(features)
+    torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=0)
+
+
+def test_the_shape_counts_the_same_read_from_the_mean_or_from_the_features():
+    """Emphasis without end leaves nothing but the shape, and that is one map of either."""
+    views, told = colour_batch(items=40).views[0], []
+    for of in ("latent", "features"):
+        metric = MetricSettings(fit=True, of=of, emphasis=1e4)
+        model = build(replace(SHAPED, metric=metric))
+        with torch.no_grad():
+            model.settle([views])
+            told.append(torch.pdist(model.embed(views)))
+    torch.testing.assert_close(told[0], told[1], rtol=0.02, atol=1e-3)
+
+
 def test_a_share_of_the_items_is_decoded():
     """The estimate from half the items is, over many steps, the one from all of them."""
     config = replace(COLOUR, layers=0)

@@ -143,7 +143,9 @@ def _each(option: str, values: tuple[str, ...] | list[str]) -> list[str]:
 
 
 BARE = ("shape=0", "neighbours=0", "metric.fit=false")  # nothing of the item's shape
-SHAPE = ("neighbours=0.3", "metric.emphasis=1")  # as the study's rows were trained
+SHAPE = (  # as the study's rows were trained: the vector that is measured is z's mean
+    "neighbours=0.3", "metric.emphasis=1", "metric.of=latent", "metric.shrink=0.3",
+)  # fmt: skip
 ALONE = ("views.count=1", "contrast=0", *BARE)  # nothing but the generative loss
 
 
