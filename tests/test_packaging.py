@@ -46,7 +46,7 @@ def pins():
 def test_the_packages_are_the_folders_with_code():
     folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert set(TOOL["hatch"]["build"]["targets"]["wheel"]["packages"]) == folders
-    assert set(TOOL["mypy"]["packages"]) == folders | {"tests.bench.study"}
+    assert set(TOOL["mypy"]["packages"]) == folders | {"tests.bench.study", "tests.bench.gallery"}
     assert set(TOOL["importlinter"]["root_packages"]) == folders
 
 

@@ -19,6 +19,7 @@ import models
 from models.training.weights import CONFIG, STATE
 from service.cli import main
 from service.commands.answers import SMALL
+from tests.bench.pages import fill_page, in_lines
 from tests.bench.study.__main__ import FIGURES, PAGE
 from tests.bench.study.__main__ import main as study_main
 from tests.bench.study.rows import (
@@ -31,14 +32,9 @@ from tests.bench.study.rows import (
     Table,
     find_row,
 )
-from tests.bench.study.running import (
-    StoppedError,
-    Study,
-    StudyError,
-    call_niteru,
-    told_command,
-)
-from tests.bench.study.tables import fill_page, in_lines, read_figures, render, render_table
+from tests.bench.study.running import Study, told_command
+from tests.bench.study.tables import read_figures, render, render_table
+from tests.bench.trainings import StoppedError, TrainingError, call_niteru
 
 TINY = Row("tried", "a try", model="autoencoder", preset="tiny", steps=3)
 
@@ -167,10 +163,10 @@ def test_a_row_is_trained_and_measured_once(study):
     assert study.run(TINY) == file
     assert len(study.niteru.calls) == 1
     assert file.stat().st_mtime_ns == before
-    with pytest.raises(StudyError, match=r"by another command: .*--steps 3 .*--steps 4"):
+    with pytest.raises(TrainingError, match=r"by another command: .*--steps 3 .*--steps 4"):
         study.run(replace(TINY, steps=4))
     study.niteru = lambda words: 1
-    with pytest.raises(StudyError, match="ended with status 1"):
+    with pytest.raises(TrainingError, match="ended with status 1"):
         study.run(TINY, again=True)
     assert not (study.out / TINY.name / CONFIG).exists()
 
@@ -196,7 +192,7 @@ def test_an_interrupted_training_goes_on(study, monkeypatch):
 
 def test_a_failed_training_is_no_row(study):
     study.niteru = lambda words: 1
-    with pytest.raises(StudyError, match="ended with status 1"):
+    with pytest.raises(TrainingError, match="ended with status 1"):
         study.run(TINY)
     assert not study.figures.exists()
 

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from service.commands.answers import SMALL, save_picture
 from service.commands.console import say
+from tests.bench.pages import fill_page
 from tests.bench.study.dial import draw_dial
 from tests.bench.study.rows import OUT, ROWS, Row, find_row
-from tests.bench.study.running import INTERRUPTED, StoppedError, Study
-from tests.bench.study.tables import fill_page, read_figures, render
+from tests.bench.study.running import Study
+from tests.bench.study.tables import read_figures, render
+from tests.bench.trainings import INTERRUPTED, StoppedError
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE, FIGURES = DOCS / "embedding.md", DOCS / "embedding"

@@ -13,7 +13,7 @@ from models.training.protocols import LatentDecoder, LatentVariableModel
 from service.commands.answers import LINE, write_lines
 from service.commands.console import use_one_thread
 from service.commands.pictures import GAP
-from tests.bench.study.running import StudyError
+from tests.bench.trainings import TrainingError
 
 SIDE, DRAWS = 128, 4  # pixels of a picture on the sheet, drawings of each rate
 CAPTION = 150  # pixels for the words beside a row
@@ -26,7 +26,7 @@ def draw_dial(folders: Sequence[Path], photo: Path, *, seed: int) -> Image.Image
     the posterior: what differs between them is what the vector does not hold.
 
     Raises:
-        StudyError: Weights of a model that does not draw from a vector.
+        TrainingError: Weights of a model that does not draw from a vector.
     """
     use_one_thread()
     columns = 2 + DRAWS
@@ -51,7 +51,7 @@ def _pictures(weights: Weights, photo: Path, *, seed: int) -> tuple[list[Tensor 
     model: object = weights.model
     normal = getattr(weights.model.config, "prior", "normal") == "normal"
     if not (isinstance(model, LatentVariableModel) and isinstance(model, LatentDecoder) and normal):
-        raise StudyError(
+        raise TrainingError(
             f"{weights.folder} holds a {weights.name}, which does not draw from a latent vector "
             "with normal posteriors. Give rows like rate-05."
         )

@@ -1,16 +1,9 @@
 """Training a row by the public command line and measuring what came of it; each done only once."""
 
 import json
-import shlex
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from indexer.evaluation import (
@@ -25,8 +18,6 @@ from indexer.protocols import Embedder
 from indexer.runtime import load_embedder
 from models.images import Preprocessing
 from models.training.weights import (
-    CONFIG,
-    STATE,
     WeightsError,
     fingerprint_weights,
     read_metrics,
@@ -35,48 +26,7 @@ from models.training.weights import (
 from service.commands.console import Bar, cores, say
 from tests.bench.study.rows import DATA, OUT, PROTOCOLS, SAMPLE_OPTIONS, TEXTURE, Row, place
 from tests.bench.study.texture import SIDE, is_drawn, write_textures
-
-ORIGIN = "study.json"  # in a run's folder: which command it belongs to
-INTERRUPTED = 130  # what a shell expects of an interrupted command
-
-Command = Callable[[Sequence[str]], int]
-
-
-class StudyError(ValueError):
-    """A row that cannot be run as asked."""
-
-
-class StoppedError(Exception):
-    """A training was interrupted; the same command goes on with it."""
-
-
-NITERU = (sys.executable, "-m", "service")
-
-
-def call_niteru(words: Sequence[str], *, program: Sequence[str] = NITERU) -> int:
-    """Run ``niteru`` in a process of its own; a signal to us is passed on, and waited for.
-
-    Returns:
-        Its exit status, or minus the number of the signal that ended it.
-    """
-    # A group of its own: a terminal's interrupt reaches the training once, through us.
-    child = subprocess.Popen([*program, *words], process_group=0)
-
-    def pass_on(number: int, _: FrameType | None) -> None:
-        child.send_signal(number)
-
-    with _handling(pass_on):
-        return child.wait()
-
-
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+from tests.bench.trainings import Command, TrainingError, call, call_niteru, train_once
 
 
 @dataclass
@@ -108,19 +58,17 @@ class Study:
             again: Begin anew, whatever there is.
 
         Raises:
-            StudyError: The folder holds another training, or the training failed.
+            TrainingError: The folder holds another training, or the training failed.
             StoppedError: The training was interrupted.
         """
         folder = self.out / row.name
         if row.textured:
             self.draw_textures()
-        if again:
-            shutil.rmtree(folder, ignore_errors=True)
-        self._check_origin(row, folder)
-        if (folder / CONFIG).is_file() and not (folder / STATE).is_file():
-            say(f"{row.name}: {folder} is trained.")
-        else:
-            self._train(row, folder)
+        sample = row.sample_words(out=str(self.out))
+        if sample and not (self.out / "sample" / "items.csv").is_file():
+            call(row.name, sample, self.niteru)
+        words = row.train_words(data=str(self.data), out=str(self.out), device=self.device)
+        train_once(row.name, words, folder, told=told_command(row), niteru=self.niteru, again=again)
         return self._measure(row, folder)
 
     def draw_textures(self) -> None:
@@ -134,38 +82,6 @@ class Study:
             return
         say(f"{folder}: digits are laid over texture.")
         write_textures(self.data / "mnist", folder)
-
-    def _check_origin(self, row: Row, folder: Path) -> None:
-        """A short try must not pass for the row, nor an old setting for a new one."""
-        expected = told_command(row)
-        file = folder / ORIGIN
-        found = json.loads(file.read_text())["command"] if file.is_file() else None
-        begun = (folder / CONFIG).is_file() or (folder / STATE).is_file()
-        if begun and found != expected:
-            raise StudyError(
-                f"{folder} holds a training by another command: {found or 'unknown'}. Expected: "
-                f"{expected}. Choose another --out, or give --again to train anew."
-            )
-
-    def _train(self, row: Row, folder: Path) -> None:
-        sample = row.sample_words(out=str(self.out))
-        if sample and not (self.out / "sample" / "items.csv").is_file():
-            self._call(row, sample)
-        data, out = str(self.data), str(self.out)
-        words = row.train_words(data=data, out=out, device=self.device)
-        if (folder / STATE).is_file():  # the settings are in the folder
-            words = _resume(words)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / ORIGIN, _json({"command": told_command(row)}))
-        self._call(row, words)
-
-    def _call(self, row: Row, words: Sequence[str]) -> None:
-        say(f"{row.name}: niteru {shlex.join(words)}")
-        status = self.niteru(words)
-        if status in {INTERRUPTED, -signal.SIGINT, -signal.SIGTERM}:
-            raise StoppedError(row.name)
-        if status:
-            raise StudyError(f"{row.name}: niteru ended with status {status}; see what it said.")
 
     def _measure(self, row: Row, folder: Path) -> Path:
         file = self.figures / f"{row.name}.json"
@@ -235,7 +151,7 @@ def describe_run(row: Row, folder: Path, *, device: str) -> dict[str, Any]:
     """What gave the figures: command, length, size, machine, and what the vector holds.
 
     Raises:
-        StudyError: The weights do not say how they were made.
+        TrainingError: The weights do not say how they were made.
     """
     try:
         training = read_metrics(folder)["training"]
@@ -260,18 +176,9 @@ def describe_run(row: Row, folder: Path, *, device: str) -> dict[str, Any]:
             "machine": f"{training['machine']}, {training['precision']}, {cores()} cores",
         }
     except (KeyError, WeightsError) as error:
-        raise StudyError(
+        raise TrainingError(
             f"The weights in {folder} do not say how they were made: {error!r}. Give --again."
         ) from error
-
-
-def _resume(words: Sequence[str]) -> tuple[str, ...]:
-    """The same command to go on with: model, data, folder and device, and no settings."""
-    kept = list(words[:2])
-    for option, value in zip(words[2::2], words[3::2], strict=True):
-        if option in {"--data", "--out", "--device"}:
-            kept += [option, value]
-    return (*kept, "--resume")
 
 
 def _rounded(last: Mapping[str, float], key: str) -> float | None:

@@ -1,12 +1,12 @@
 """The tables of docs/embedding.md, rendered from the files of figures."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from tests.bench.pages import in_lines
 from tests.bench.study.rows import PICTURES, ROWS, TABLES, Picture, Row, Table
 from tests.bench.study.running import (
     told_command,
@@ -24,7 +24,6 @@ COLUMNS = (  # title, protocol, name of the figure
     ("kNN accuracy", "texture", "knn_accuracy"),
 )
 HEAD = ("row", "what", "steps", "minutes", "s a step", "nats")
-MARKED = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end of \1 -->\n", re.DOTALL)
 
 Figures = Mapping[str, Mapping[str, Any]]
 
@@ -81,35 +80,6 @@ def render_commands(rows: Mapping[str, Row]) -> str:
         measuring = "\n".join(in_lines(told_evaluation(name, "ROW")) for name in protocols)
         blocks.append(f"\nand for {some}\n\n```sh\n{measuring}\n```\n")
     return "".join(blocks)
-
-
-def in_lines(command: str, width: int = 100) -> str:
-    """A command in lines of at most ``width`` characters, broken before its options."""
-    lines = [""]
-    for part in re.split(r" (?=--)", command):
-        longer = f"{lines[-1]} {part}".lstrip()
-        if lines[-1] and len(longer) > width - len("  ") - len(" \\"):
-            lines.append(part)
-        else:
-            lines[-1] = longer
-    return " \\\n  ".join(lines)
-
-
-def fill_page(text: str, rendered: Mapping[str, str]) -> str:
-    """The page with everything between its markers replaced.
-
-    Raises:
-        ValueError: Markers are missing, or are of no table.
-    """
-    found = [match[1] for match in MARKED.finditer(text)]
-    if sorted(found) != sorted(rendered):
-        raise ValueError(
-            f"The page has the markers {', '.join(sorted(found)) or 'of no table'}; expected each "
-            f"of {', '.join(sorted(rendered))} once, as '<!-- NAME -->' and '<!-- end of NAME -->'."
-        )
-    return MARKED.sub(
-        lambda m: f"<!-- {m[1]} -->\n\n{rendered[m[1]]}\n<!-- end of {m[1]} -->\n", text
-    )
 
 
 def _cells(row: Row, told: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,0 +1,177 @@
+"""Training a row, measuring it and drawing its pictures, all by the public command line."""
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.training.weights import METRICS, fingerprint_weights, read_metrics, write_atomically
+from service.commands.console import cores, say
+from tests.bench.gallery.pictures import (
+    draw_curve,
+    draw_frames,
+    short,
+    stack,
+    write_cifar,
+    write_digits,
+    write_sketches,
+)
+from tests.bench.gallery.rows import BITS, CIFAR, FEATURES, ROWS, Row
+from tests.bench.trainings import NITERU, Command, TrainingError, call, call_niteru, train_once
+
+Ask = Callable[[Sequence[str]], str]
+
+MANY = 64  # pictures of a sheet of samples
+SOME = 7  # completions of a picture
+
+
+def ask_niteru(words: Sequence[str]) -> str:
+    """Run ``niteru`` in a process of its own: what it prints.
+
+    Raises:
+        TrainingError: It failed.
+    """
+    done = subprocess.run([*NITERU, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TrainingError(f"niteru {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@dataclass
+class Gallery:
+    """Runs rows.
+
+    Attributes:
+        data: The folder that holds binarized-mnist/, mnist/, cifar-10/ and sketches/.
+        out: Where weights go, a folder for each row.
+        page: Where files of figures and pictures go.
+        niteru: Runs a command and returns its exit status.
+        ask: Runs a command and returns what it prints.
+    """
+
+    data: Path
+    out: Path
+    page: Path
+    niteru: Command = call_niteru
+    ask: Ask = ask_niteru
+
+    def run(self, row: Row, *, again: bool = False) -> Path:
+        """Train a row, measure it and draw its pictures, each unless it is done: its figures.
+
+        Raises:
+            TrainingError: A command failed, or the folder holds another training.
+            StoppedError: The training was interrupted.
+        """
+        data, out, folder = str(self.data), str(self.out), self.out / row.name
+        if row.data == CIFAR:
+            write_cifar(self.data / "cifar-10", self.out / "cifar10")
+        if row.measure == "kid" and row.name != FEATURES:
+            self.run(ROWS[FEATURES])
+        words = row.train_words(data=data, out=out)
+        train_once(row.name, words, folder, told=told(row), niteru=self.niteru, again=again)
+        file = self.page / f"{row.name}.json"
+        if _is_of(file, folder):
+            say(f"{row.name}: {file} is measured.")
+            return file
+        self.page.mkdir(parents=True, exist_ok=True)
+        figures = self._measure(row)
+        self._draw(row, folder)
+        curve = draw_curve(folder / "history.jsonl", self.page / f"{row.name}_curve.svg")
+        about = describe(row, folder) | {"curve": curve, "figures": figures}
+        write_atomically(file, (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode())
+        say(f"{row.name}: {file}")
+        return file
+
+    def _measure(self, row: Row) -> dict[str, Any]:
+        words = row.measure_words(data=str(self.data), out=str(self.out))
+        if not words:
+            return {}
+        say(f"{row.name}: niteru {' '.join(words)}")
+        return short(json.loads(self.ask((*words, "--json"))))
+
+    def _draw(self, row: Row, folder: Path) -> None:
+        strokes = row.model in {"sketch_rnn", "srnn"}
+        given = self._given(row, strokes=strokes)
+        ending = "svg" if strokes else "png"
+        for show in row.shows:
+            file = self.page / f"{row.name}_{show}.{ending}"
+            if show == "samples":
+                self._call(row, "sample", str(folder), "-n", str(MANY), "--out", str(file))
+            elif show == "completions":
+                self._complete(row, given, folder, file)
+            elif show == "reconstructions":
+                self._call(row, "reconstruct", *map(str, given), *_into(folder, file))
+            elif show == "interpolation":
+                kind = ("sketch", "interpolate") if strokes else ("interpolate",)
+                self._call(row, *kind, *map(str, given[:2]), *_into(folder, file))
+            elif show == "arithmetic":
+                a, b, c = map(str, given[:3])
+                self._call(row, "sketch", "arithmetic", a, "-", b, "+", c, *_into(folder, file))
+            elif show == "frames":
+                draw_frames(folder, given, file)
+
+    def _complete(self, row: Row, given: Sequence[Path], folder: Path, file: Path) -> None:
+        """A row of completions for each of some pictures."""
+        parts = [file.with_name(f".{number}.png") for number in range(len(given))]
+        known = "14" if row.data == BITS else "16"
+        for picture, part in zip(given, parts, strict=True):
+            words = ("complete", str(picture), "--known", known, "-n", str(SOME))
+            self._call(row, *words, *_into(folder, part))
+        stack(parts, file)
+        for part in parts:
+            part.unlink()
+
+    def _given(self, row: Row, *, strokes: bool) -> list[Path]:
+        """What reconstructions, completions and interpolations start from."""
+        if row.data == CIFAR:
+            tested = sorted((self.out / "cifar10" / "test").rglob("*.png"))
+            return tested[:: max(1, len(tested) // 6)][:6]
+        if strokes:
+            return write_sketches(self.data / row.data, self.out / "given" / row.name)
+        return write_digits(self.data / BITS, self.out / "given" / "digits")
+
+    def _call(self, row: Row, *words: str) -> None:
+        call(row.name, words, self.niteru)
+
+
+def told(row: Row) -> str:
+    """The command that trains a row, as a reader would type it."""
+    return "niteru " + " ".join(row.train_words())
+
+
+def told_measure(row: Row) -> str:
+    """The command that measures a row, as a reader would type it."""
+    words = row.measure_words()
+    return "niteru " + " ".join(words) if words else ""
+
+
+def describe(row: Row, folder: Path) -> dict[str, Any]:
+    """What gave the figures: commands, length, size and machine."""
+    training = read_metrics(folder)["training"]
+    return {
+        "row": row.name, "model": row.model, "command": told(row), "measured_by": told_measure(row),
+        "fingerprint": fingerprint_weights(folder), "seed": training["seed"],
+        "steps": training["steps"], "minutes": training["minutes"],
+        "parameters": training["parameters"],
+        "pictures": training.get("photos", training.get("sketches")),
+        "nats": _nats(training["last_steps"]),
+        "machine": f"{training['machine']}, {training['precision']}, {cores()} cores",
+    }  # fmt: skip
+
+
+def _nats(last: dict[str, float]) -> float | None:
+    """How many nats z held over the last steps, where the model has one."""
+    return round(last["kl"], 2) if "kl" in last else None
+
+
+def _into(folder: Path, file: Path) -> tuple[str, ...]:
+    return ("--weights", str(folder), "--out", str(file))
+
+
+def _is_of(file: Path, folder: Path) -> bool:
+    """Whether figures are of these weights."""
+    if not file.is_file() or not (folder / METRICS).is_file():
+        return False
+    return bool(json.loads(file.read_text())["fingerprint"] == fingerprint_weights(folder))
