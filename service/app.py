@@ -39,7 +39,7 @@ from service.gate import REQUEST_ID_HEADER, Gate
 from service.keys import KeyCheck, read_keys
 from service.openapi import document
 from service.rates import RateLimit
-from service.schemas import SearchOptions
+from service.schemas_search import SearchOptions
 from service.settings import Settings, unknown_variables
 from service.state import State
 from service.uploads import invalid

@@ -151,6 +151,22 @@ def search(
             '{"must": [{"key": "category", "match": "shoes"}]}; or @FILE that holds them.',
         ),
     ] = None,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the best.")] = 0,
+    threshold: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Only items of at least this score.")
+    ] = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="An attribute: one item of each of its values.")
+    ] = None,
+    group_size: Annotated[int, typer.Option(min=1, help="So many instead of one.")] = 1,
+    collapse: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Fold items that are so alike (.98) into the best."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="An id that is not answered; may be repeated.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare with every item.")] = False,
     picture: Annotated[
         Path | None, typer.Option(help="Also draw the photos and what was found.")
     ] = None,
@@ -160,11 +176,15 @@ def search(
 ) -> None:
     """Print the items nearest to a photo, or to each of several."""
     from service.commands.searching import read_filter, run_search
+    from service.selection import Selection
 
-    run_search(
-        images, store, weights=weights, runtime=runtime, limit=limit,
-        where=read_filter(conditions), picture=picture, as_json=json,
+    wanted = Selection(
+        limit, offset, exact=exact, exclude=tuple(exclude or ()), where=read_filter(conditions),
+        score_threshold=threshold, group_by=group_by, group_size=group_size, collapse=collapse,
     )  # fmt: skip
+    run_search(
+        images, store, wanted, weights=weights, runtime=runtime, picture=picture, as_json=json
+    )
 
 
 @app.command()

@@ -30,7 +30,7 @@ from service.errors import (
     UnknownWeightsError,
 )
 from service.keys import role_needed
-from service.schemas import ExamplesQuery, ExplainOptions, ItemQuery, Problem, SearchOptions
+from service.schemas import ExplainOptions, Problem
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
@@ -41,6 +41,7 @@ from service.schemas_models import (
     ReindexResponse,
     SampleOptions,
 )
+from service.schemas_search import ExamplesQuery, ItemQuery, SearchOptions
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (

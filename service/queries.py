@@ -7,7 +7,7 @@ from fastapi import Request
 
 from service.errors import InvalidRequestError
 from service.forms import files_of, others_of
-from service.schemas import ExamplesQuery, ItemQuery, SearchOptions
+from service.schemas_search import ExamplesQuery, ItemQuery, SearchOptions
 from service.uploads import (
     BODIES,
     FORM,

@@ -9,7 +9,8 @@ from fastapi.responses import Response
 from service.explanation import Explanation, Neighbour, draw_explanation, encode, to_png
 from service.negotiation import JSON, PNG, quality
 from service.routes_search import BINARY, IMAGE_BODIES, hits
-from service.schemas import ExplainOptions, ExplainResponse, SearchOptions
+from service.schemas import ExplainOptions, ExplainResponse
+from service.schemas_search import SearchOptions
 from service.searcher import Answer, Match, Stopwatch
 from service.state import Shared, State
 from service.uploads import read_photo

@@ -6,14 +6,8 @@ from fastapi import APIRouter, Query, Request
 
 from service.links import image_link
 from service.queries import Examples, read_query
-from service.schemas import (
-    EmbedResponse,
-    Hit,
-    ItemQuery,
-    SearchOptions,
-    SearchResponse,
-    Timings,
-)
+from service.schemas import EmbedResponse, Hit, SearchResponse, Timings
+from service.schemas_search import ItemQuery, SearchOptions
 from service.searcher import Answer, Stopwatch
 from service.state import Shared
 from service.uploads import read_image
@@ -113,6 +107,7 @@ def hits(request: Request, answer: Answer) -> list[Hit]:
         Hit(
             id=match.item.id,
             score=match.score,
+            collapsed=list(match.collapsed),
             sha256=match.item.sha256,
             attributes=dict(match.item.attributes),
             image=image_link(request, match.item.id),

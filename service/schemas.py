@@ -1,12 +1,8 @@
 """What goes over the wire: one schema per thing."""
 
-import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-
-from indexer.errors import QueryError
-from indexer.filters import Filter, parse_filter
+from pydantic import BaseModel, ConfigDict, Field
 
 ItemId = Annotated[str, Field(min_length=1, max_length=1024, description="The shop's own id.")]
 Attributes = dict[str, str | int | float | bool | None]
@@ -20,6 +16,7 @@ ITEM_EXAMPLE: dict[str, Any] = {
     "attributes": {"category": "shoes", "price": 39.9},
     "image": "/v1/items/shoes/canvas-low-17/image",
 }
+HIT_EXAMPLE: dict[str, Any] = {**ITEM_EXAMPLE, "score": 0.93, "collapsed": []}
 # One white pixel.
 PNG_EXAMPLE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
@@ -33,95 +30,6 @@ TIMINGS_EXAMPLE: dict[str, Any] = {
     "fetch": 0.3,
     "total": 6.7,
 }
-
-
-FILTER_EXAMPLE = (
-    '{"must": [{"key": "category", "match": "shoes"}, {"key": "price", "range": {"lt": 50}}]}'
-)
-
-
-def as_text(given: object) -> object:
-    """A filter that came as an object, as the text that a query string would hold."""
-    return json.dumps(given) if isinstance(given, dict) else given
-
-
-def readable_filter(text: str) -> str:
-    """The text itself, if it is a filter.
-
-    Raises:
-        ValueError: It is none; says what was expected.
-    """
-    try:
-        parse_filter(text)
-    except QueryError as error:
-        raise ValueError(str(error)) from error
-    return text
-
-
-class SearchOptions(BaseModel):
-    """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, Field(ge=1, description="How many items to answer.")] | None = None
-    exclude: Annotated[
-        list[ItemId],
-        Field(max_length=1000, description="Ids that are not to be answered; may be repeated."),
-    ] = []
-    exact: Annotated[
-        bool, Field(description="Compare with every item: slower, and misses none.")
-    ] = False
-    filter: (
-        Annotated[
-            str,
-            BeforeValidator(as_text),
-            AfterValidator(readable_filter),
-            Field(
-                description="Conditions on the items' attributes, as JSON: `must`, `should` and "
-                '`must_not`, each a list of `{"key": NAME}` with one of `match`, `any`, `range` '
-                "(`gt`, `gte`, `lt`, `lte`), `exists` and `prefix`, or of such trees. In a JSON "
-                "body the object itself may stand here. `total` counts what passes.",
-                examples=[FILTER_EXAMPLE],
-            ),
-        ]
-        | None
-    ) = None
-
-    @property
-    def where(self) -> Filter | None:
-        """The conditions as a tree."""
-        return None if self.filter is None else parse_filter(self.filter)
-
-
-class ItemQuery(SearchOptions):
-    """Search by an item that is in the index; the item itself is left out of the answer."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"item_id": ITEM_EXAMPLE["id"], "limit": 5}]},
-    )
-
-    item_id: ItemId
-
-
-class ExamplesQuery(SearchOptions):
-    """Search by what the items should look like, and what not; none of these is answered."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "positives": [ITEM_EXAMPLE["id"], "shoes/boot-3"],
-                    "negatives": ["shoes/canvas-high-2"],
-                    "limit": 5,
-                }
-            ]
-        },
-    )
-
-    positives: Annotated[list[ItemId], Field(description="Like these: ids; may be repeated.")] = []
-    negatives: Annotated[list[ItemId], Field(description="But not like these: ids.")] = []
 
 
 class ItemResponse(BaseModel):
@@ -138,11 +46,14 @@ class ItemResponse(BaseModel):
 class Hit(ItemResponse):
     """An item that was found."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**ITEM_EXAMPLE, "score": 0.93}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [HIT_EXAMPLE]})
 
     score: Annotated[
         float, Field(ge=-1, le=1, description="The cosine of the two vectors; higher is closer.")
     ]
+    collapsed: Annotated[
+        list[ItemId], Field(description="Ids of the items that `collapse` folded into this one.")
+    ] = []
 
 
 class Timings(BaseModel):
@@ -166,7 +77,7 @@ class SearchResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "items": [{**ITEM_EXAMPLE, "score": 0.93}],
+                    "items": [HIT_EXAMPLE],
                     "total": 3553,
                     "generation": "20261123T183300Z-4f2a",
                     "timings_ms": TIMINGS_EXAMPLE,
@@ -176,7 +87,9 @@ class SearchResponse(BaseModel):
     )
 
     items: list[Hit]
-    total: Annotated[int, Field(description="How many items could have been found.")]
+    total: Annotated[
+        int, Field(description="How many items pass the filter, whatever their score.")
+    ]
     generation: Annotated[str, Field(description="Id of the generation that answered.")]
     timings_ms: Timings
 
@@ -219,7 +132,7 @@ class ExplainResponse(BaseModel):
                     "photo": PNG_EXAMPLE,
                     "outline": PNG_EXAMPLE,
                     "draws": [PNG_EXAMPLE],
-                    "items": [{**ITEM_EXAMPLE, "score": 0.93}],
+                    "items": [HIT_EXAMPLE],
                     "generation": "20261123T183300Z-4f2a",
                     "fingerprint": "pixelvae-5d41402abc4b2a76",
                     "seed": 0,

@@ -5,12 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from indexer.errors import FingerprintMismatchError, GenerationError
-from indexer.filters import Filter
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import ImageError
 from models.images.decode import FORMATS
@@ -22,6 +21,7 @@ from service.errors import (
     UnsupportedFormatError,
     UnusableImageError,
 )
+from service.selection import Selection, choose
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +34,17 @@ ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An item and how alike it is: the cosine, in [-1, 1], higher is closer."""
+    """An item and how alike it is.
+
+    Attributes:
+        item: The item.
+        score: The cosine, in [-1, 1], higher is closer.
+        collapsed: Ids of the items that were folded into it.
+    """
 
     item: Item
     score: float
+    collapsed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +137,7 @@ class Searcher:
         return self.embedder.embed(pixels)
 
     def search_image(
-        self,
-        data: bytes,
-        limit: int,
-        *,
-        exact: bool = False,
-        exclude: Sequence[str] = (),
-        where: Filter | None = None,
-        watch: Stopwatch | None = None,
+        self, data: bytes, wanted: Selection, *, watch: Stopwatch | None = None
     ) -> Answer:
         """The items that look most like a photo, from the bytes of its file."""
         watch = watch or Stopwatch()
@@ -145,17 +145,10 @@ class Searcher:
             pixels = self.decode(data)
         with watch.step("embed"):
             vector = self.embed(pixels[np.newaxis])[0]
-        return self.search(vector, limit, exact=exact, exclude=exclude, where=where, watch=watch)
+        return self.search(vector, wanted, watch=watch)
 
     def search_item(
-        self,
-        item_id: str,
-        limit: int,
-        *,
-        exact: bool = False,
-        exclude: Sequence[str] = (),
-        where: Filter | None = None,
-        watch: Stopwatch | None = None,
+        self, item_id: str, wanted: Selection, *, watch: Stopwatch | None = None
     ) -> Answer:
         """The items that look most like another, without that one.
 
@@ -168,9 +161,8 @@ class Searcher:
             vector = self.engine.vectors([item_id])[0]
         if vector is None:
             raise UnknownItemError(item_id)
-        return self.search(
-            vector, limit, exact=exact, exclude=[item_id, *exclude], where=where, watch=watch
-        )
+        others = replace(wanted, exclude=(item_id, *wanted.exclude))
+        return self.search(vector, others, watch=watch)
 
     def combine(
         self,
@@ -227,35 +219,24 @@ class Searcher:
         return np.stack(rows)
 
     def search(
-        self,
-        vector: Vectors,
-        limit: int,
-        *,
-        exact: bool = False,
-        exclude: Sequence[str] = (),
-        where: Filter | None = None,
-        watch: Stopwatch | None = None,
+        self, vector: Vectors, wanted: Selection, *, watch: Stopwatch | None = None
     ) -> Answer:
-        """The ``limit`` items nearest to ``vector`` (dim,) that pass, all from one generation."""
+        """The items to answer to ``vector`` (dim,), all from one generation."""
         watch = watch or Stopwatch()
         self.refresh()
         for _ in range(ATTEMPTS):
             generation = self.engine.generation
-            with watch.step("search"):
-                hits = self.engine.search(
-                    vector[np.newaxis], limit, exact=exact, exclude=tuple(exclude), where=where
-                )[0]
-            with watch.step("fetch"):
-                items = self.engine.get([hit.id for hit in hits])
-            if self.engine.generation == generation and None not in items:
+            chosen = choose(self.engine, vector, wanted, watch.step)
+            if self.engine.generation == generation and all(c.item is not None for c in chosen):
                 break
         # Only after the last attempt can an item be missing: it is left out rather than answered
         # as a ghost. Rounding may carry a cosine a hair past its range.
         matches = tuple(
-            Match(item, max(-1.0, min(1.0, hit.score)))
-            for hit, item in zip(hits, items, strict=True)
-            if item
+            Match(choice.item, max(-1.0, min(1.0, choice.score)), choice.collapsed)
+            for choice in chosen
+            if choice.item is not None
         )
+        where = wanted.where
         total = len(self.engine) if where is None else self.engine.count(where)
         return Answer(matches, generation, total, watch.timings)
 
@@ -313,7 +294,7 @@ class Searcher:
         """Embed an empty picture and search with it: an answer means that both work."""
         size = self.embedder.preprocessing.size
         blank = np.zeros((1, size, size, self.embedder.preprocessing.channels), np.uint8)
-        return self.search(self.embed(blank)[0], 1)
+        return self.search(self.embed(blank)[0], Selection(1))
 
 
 @contextmanager

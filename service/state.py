@@ -16,8 +16,9 @@ from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
 from service.queries import Examples
 from service.reindexing import Reindexer
-from service.schemas import SearchOptions
+from service.schemas_search import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
+from service.selection import Selection
 from service.settings import Settings
 from service.studio import Studio
 
@@ -106,83 +107,63 @@ class State:
 
     async def search_image(self, data: bytes, options: SearchOptions, watch: Stopwatch) -> Answer:
         """The items nearest to an image file."""
-        limit = self.limit(options)  # wrong options are told before the work is done
+        wanted = self.selection(options)  # wrong options are told before the work is done
         if self.admission.active > 1:
             vector = await self.embed(data, watch)
-            return await self.search(vector, options, watch)
+            return await self.run(lambda: self.searcher.search(vector, wanted, watch=watch), watch)
         # There is nobody to share a batch with, so one thread does it all: every change of thread
         # is a wait for the processor.
-        return await self.run(
-            lambda: self.searcher.search_image(
-                data,
-                limit,
-                exact=options.exact,
-                exclude=options.exclude,
-                where=options.where,
-                watch=watch,
-            ),
-            watch,
-        )
-
-    async def search(self, vector: Vectors, options: SearchOptions, watch: Stopwatch) -> Answer:
-        """The items nearest to a vector."""
-        limit = self.limit(options)
-        return await self.run(
-            lambda: self.searcher.search(
-                vector,
-                limit,
-                exact=options.exact,
-                exclude=options.exclude,
-                where=options.where,
-                watch=watch,
-            ),
-            watch,
-        )
+        return await self.run(lambda: self.searcher.search_image(data, wanted, watch=watch), watch)
 
     async def search_item(self, item_id: str, options: SearchOptions, watch: Stopwatch) -> Answer:
         """The items nearest to an item, without that one."""
-        limit = self.limit(options)
+        wanted = self.selection(options)
         return await self.run(
-            lambda: self.searcher.search_item(
-                item_id,
-                limit,
-                exact=options.exact,
-                exclude=options.exclude,
-                where=options.where,
-                watch=watch,
-            ),
-            watch,
+            lambda: self.searcher.search_item(item_id, wanted, watch=watch), watch
         )
 
     async def search_examples(self, examples: Examples, watch: Stopwatch) -> Answer:
         """The items that look like some examples and unlike others, without any of these."""
-        asked = examples.options
-        limit = self.limit(asked)
         every = (*examples.positives, *examples.negatives)
-        without = [example for example in every if isinstance(example, str)]
+        without = tuple(example for example in every if isinstance(example, str))
+        wanted = self.selection(examples.options, without)
 
         def work() -> Answer:
             vector = self.searcher.combine(examples.positives, examples.negatives, watch=watch)
-            return self.searcher.search(
-                vector,
-                limit,
-                exact=asked.exact,
-                exclude=[*without, *asked.exclude],
-                where=asked.where,
-                watch=watch,
-            )
+            return self.searcher.search(vector, wanted, watch=watch)
 
         return await self.run(work, watch)
 
-    def limit(self, options: SearchOptions) -> int:
-        """How many items to answer; refuses more than the settings allow."""
+    def selection(self, options: SearchOptions, without: tuple[str, ...] = ()) -> Selection:
+        """What to answer; refuses more items than the settings allow.
+
+        Args:
+            options: Of the request.
+            without: Ids that are not answered, beside those that the request excludes.
+        """
         limit, most = options.limit or self.settings.default_limit, self.settings.max_limit
         if limit > most:
             raise InvalidRequestError(
                 f"limit: {limit} items were asked for; at most {most} are answered at once.",
                 extensions={"errors": [{"field": "limit", "message": f"expected 1 to {most}"}]},
             )
-        return limit
+        if options.group_by is None and options.group_size != 1:
+            raise InvalidRequestError(
+                f"group_size: {options.group_size} items of each group were asked for, and there "
+                "are no groups. Say with group_by by which attribute.",
+                extensions={"errors": [{"field": "group_size", "message": "needs group_by"}]},
+            )
+        return Selection(
+            limit=limit,
+            offset=options.offset,
+            exact=options.exact,
+            exclude=(*without, *options.exclude),
+            where=options.where,
+            score_threshold=options.score_threshold,
+            group_by=options.group_by,
+            group_size=options.group_size,
+            collapse=options.collapse,
+        )
 
     def close(self) -> None:
         """Let running work end, drop what waits, and close the engine."""

@@ -21,7 +21,8 @@ from service.errors import (
     UnsupportedFormatError,
     UnusableImageError,
 )
-from service.schemas import ProblemField, SearchOptions
+from service.schemas import ProblemField
+from service.schemas_search import SearchOptions
 from service.settings import hint
 
 FORM, JSON, URLENCODED = (

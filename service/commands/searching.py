@@ -13,6 +13,7 @@ from indexer.runtime import Runtime, load_embedder
 from models.images import ImageError
 from service.commands.console import print_json, say
 from service.commands.pictures import Row, draw_results
+from service.selection import Choice, Selection, choose
 
 
 def read_pixels(path: Path, embedder: Embedder) -> Pixels:
@@ -38,28 +39,20 @@ def read_filter(text: str | None) -> Filter | None:
 def run_search(
     images: Sequence[Path],
     store: Path,
+    wanted: Selection,
     *,
     weights: str,
     runtime: Runtime,
-    limit: int,
-    where: Filter | None,
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the items nearest to photos, of those that pass."""
+    """Print the items to answer to each photo."""
     embedder = load_embedder(weights, runtime=runtime)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
     with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
-        answers = []
-        for hits in engine.search(vectors, limit, where=where):
-            items = engine.get([hit.id for hit in hits])
-            answers.append(
-                [
-                    {"id": hit.id, "score": round(hit.score, 4), "uri": item.uri,
-                     "attributes": dict(item.attributes)}
-                    for hit, item in zip(hits, items, strict=True) if item is not None
-                ]
-            )  # fmt: skip
+        answers = [
+            [_line(choice) for choice in choose(engine, vector, wanted)] for vector in vectors
+        ]
     if picture is not None:
         found = [tuple(Path(str(line["uri"])) for line in answer) for answer in answers]
         draw_results([Row(*pair) for pair in zip(images, found, strict=True)]).save(picture)
@@ -72,10 +65,22 @@ def run_search(
         _print_answer(image, answer)
 
 
+def _line(choice: Choice) -> dict[str, Any]:
+    """An answer as data; what was folded into it only where something was."""
+    item = choice.item
+    folded = {"collapsed": list(choice.collapsed)} if choice.collapsed else {}
+    return {
+        "id": choice.id, "score": round(choice.score, 4),
+        "uri": "" if item is None else item.uri,
+        "attributes": {} if item is None else dict(item.attributes), **folded,
+    }  # fmt: skip
+
+
 def _print_answer(image: Path, answer: list[dict[str, Any]]) -> None:
     print(f"{image}:")
     for line in answer:
-        print(f"  {line['score']:.4f}  {line['id']}  {line['uri']}")
+        more = f"  (+{len(line['collapsed'])})" if "collapsed" in line else ""
+        print(f"  {line['score']:.4f}  {line['id']}  {line['uri']}{more}")
 
 
 def run_embed(

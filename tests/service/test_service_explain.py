@@ -154,7 +154,7 @@ def test_options_stand_in_the_query_or_in_the_form(able, photos, check_problem):
 def test_options_of_a_search_are_still_told_as_those_of_a_search(able, photos, check_problem):
     wrong = able.post("/v1/search?limi=1", content=photos["hats/03"])
     told = check_problem(wrong, 422, "invalid-request")["detail"]
-    assert "Known: limit, exclude, exact, filter." in told
+    assert "Known: limit, offset, " in told
 
 
 def test_uploads_are_refused_as_those_of_a_search(able, explaining, check_problem, photos):

@@ -14,6 +14,7 @@ from indexer.protocols import Item
 from service.app import open_engine
 from service.awaited import AwaitedEngine
 from service.searcher import Searcher
+from service.selection import Selection
 from service.settings import Settings
 
 
@@ -135,7 +136,7 @@ def test_an_item_deleted_in_the_middle_of_a_search_does_not_shorten_the_answer(
     engine = Deleting()
     query = vectors["hats/03"]
     before = [hit.id for hit in exact.search(query[np.newaxis], 8)[0]]
-    answer = Searcher(embedder, engine, max_pixels=10).search(query, 6)
+    answer = Searcher(embedder, engine, max_pixels=10).search(query, Selection(6))
 
     assert engine.times == 0
     assert [match.item.id for match in answer.matches] == [before[0], *before[3:8]]

@@ -9,6 +9,7 @@ import pytest
 from indexer.errors import FingerprintMismatchError
 from indexer.protocols import Hit
 from service.searcher import Searcher
+from service.selection import Selection
 
 
 def expected(vectors, query, limit, without=()):
@@ -33,6 +34,7 @@ def test_a_form_finds_the_item_and_its_neighbours(each_client, engine, photos, v
     assert answer["items"][0] == {
         "id": "hats/03",
         "score": pytest.approx(1.0, abs=1e-6),
+        "collapsed": [],
         "sha256": hashlib.sha256(photos["hats/03"]).hexdigest(),
         "attributes": {"number": 11},
         "image": "/v1/items/hats/03/image",
@@ -128,7 +130,7 @@ def test_embed_answers_the_vector_that_a_search_looks_for(client, photos, vector
 def test_the_searcher_alone_answers_the_same(embedder, engine, each_client, photos):
     searcher = Searcher(embedder, engine, max_pixels=10**6)
 
-    answer = searcher.search_image(photos["bags/05"], 3)
+    answer = searcher.search_image(photos["bags/05"], Selection(3))
 
     assert [match.item.id for match in answer.matches] == ids(
         each_client.post("/v1/search?limit=3", content=photos["bags/05"])

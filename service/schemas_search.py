@@ -1,0 +1,134 @@
+"""How to search: the options that stand in a query string, a form or a JSON body."""
+
+import json
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from indexer.errors import QueryError
+from indexer.filters import Filter, parse_filter
+from service.schemas import ITEM_EXAMPLE, ItemId
+from service.selection import MOST
+
+FURTHEST = MOST - 1000  # offset: a page has at most as many items as the settings allow
+
+FILTER_EXAMPLE = (
+    '{"must": [{"key": "category", "match": "shoes"}, {"key": "price", "range": {"lt": 50}}]}'
+)
+
+
+def as_text(given: object) -> object:
+    """A filter that came as an object, as the text that a query string would hold."""
+    return json.dumps(given) if isinstance(given, dict) else given
+
+
+def readable_filter(text: str) -> str:
+    """The text itself, if it is a filter.
+
+    Raises:
+        ValueError: It is none; says what was expected.
+    """
+    try:
+        parse_filter(text)
+    except QueryError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+class SearchOptions(BaseModel):
+    """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, description="How many items to answer.")] | None = None
+    offset: Annotated[
+        int,
+        Field(ge=0, le=MOST - 1000, description="Leave out so many of the best: the next page."),
+    ] = 0
+    score_threshold: (
+        Annotated[float, Field(ge=-1, le=1, description="Only items of at least this score.")]
+        | None
+    ) = None
+    group_by: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=256,
+                description="An attribute: of each of its values at most `group_size` items are "
+                "answered. An item without it is a group of its own.",
+            ),
+        ]
+        | None
+    ) = None
+    group_size: Annotated[int, Field(ge=1, le=100, description="Items of one group.")] = 1
+    collapse: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                le=1,
+                description="Fold items whose vector has at least this cosine with that of a "
+                "better answer into it, as its `collapsed`: .98 for near-copies.",
+            ),
+        ]
+        | None
+    ) = None
+    exclude: Annotated[
+        list[ItemId],
+        Field(max_length=1000, description="Ids that are not to be answered; may be repeated."),
+    ] = []
+    exact: Annotated[
+        bool, Field(description="Compare with every item: slower, and misses none.")
+    ] = False
+    filter: (
+        Annotated[
+            str,
+            BeforeValidator(as_text),
+            AfterValidator(readable_filter),
+            Field(
+                description="Conditions on the items' attributes, as JSON: `must`, `should` and "
+                '`must_not`, each a list of `{"key": NAME}` with one of `match`, `any`, `range` '
+                "(`gt`, `gte`, `lt`, `lte`), `exists` and `prefix`, or of such trees. In a JSON "
+                "body the object itself may stand here. `total` counts what passes.",
+                examples=[FILTER_EXAMPLE],
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def where(self) -> Filter | None:
+        """The conditions as a tree."""
+        return None if self.filter is None else parse_filter(self.filter)
+
+
+class ItemQuery(SearchOptions):
+    """Search by an item that is in the index; the item itself is left out of the answer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"item_id": ITEM_EXAMPLE["id"], "limit": 5}]},
+    )
+
+    item_id: ItemId
+
+
+class ExamplesQuery(SearchOptions):
+    """Search by what the items should look like, and what not; none of these is answered."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "positives": [ITEM_EXAMPLE["id"], "shoes/boot-3"],
+                    "negatives": ["shoes/canvas-high-2"],
+                    "limit": 5,
+                }
+            ]
+        },
+    )
+
+    positives: Annotated[list[ItemId], Field(description="Like these: ids; may be repeated.")] = []
+    negatives: Annotated[list[ItemId], Field(description="But not like these: ids.")] = []

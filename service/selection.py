@@ -1,0 +1,164 @@
+"""Which of the nearest items are answered: a page of them, one of each kind, no copies.
+
+    choose(engine, vector, Selection(limit=10, group_by="style", collapse=0.98))
+
+Groups and copies need more candidates than answers, and how many more is known only afterwards: so
+the engine is asked again for four times as many until the page is full, nothing is left, or
+``MOST`` were looked at. What is answered does not depend on how often it was asked.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from indexer.filters import Filter
+from indexer.protocols import Engine, Hit, Item, Scalar, Vectors
+
+MOST = 10_000  # candidates that one search looks at
+WIDEN = 4
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for.
+
+    Attributes:
+        limit: At most so many items.
+        offset: Of the items that could be answered, leave out so many of the best.
+        exact: Compare with every item.
+        exclude: Ids that are not answered.
+        where: What may be answered.
+        score_threshold: Only items of at least this score.
+        group_by: An attribute, of whose every value at most ``group_size`` items are answered. An
+            item without it is a group of its own.
+        group_size: See there.
+        collapse: Items whose vector has at least this cosine with that of a better answer are
+            folded into it: photos of one thing, colour variants at lower values.
+    """
+
+    limit: int
+    offset: int = 0
+    exact: bool = False
+    exclude: tuple[str, ...] = ()
+    where: Filter | None = None
+    score_threshold: float | None = None
+    group_by: str | None = None
+    group_size: int = 1
+    collapse: float | None = None
+
+    @property
+    def needed(self) -> int:
+        """How many of the best are looked for."""
+        return self.offset + self.limit
+
+    @property
+    def thins(self) -> bool:
+        """Whether some of the nearest are passed over for others further away."""
+        return self.group_by is not None or self.collapse is not None
+
+
+class Choice(NamedTuple):
+    """An answer.
+
+    Attributes:
+        id: Of the item.
+        score: Its cosine.
+        item: None if it was deleted meanwhile.
+        collapsed: Ids of the items folded into it, of those that stood before the page's end.
+    """
+
+    id: str
+    score: float
+    item: Item | None
+    collapsed: tuple[str, ...]
+
+
+def choose(
+    engine: Engine,
+    vector: Vectors,
+    wanted: Selection,
+    step: Step = lambda _: nullcontext(),
+) -> list[Choice]:
+    """The items to answer to ``vector`` (dim,), best first.
+
+    Args:
+        engine: Asked once or more.
+        vector: Of unit length.
+        wanted: What is asked for.
+        step: Times the steps ``search`` and ``fetch``.
+    """
+    width = wanted.needed
+    while True:
+        with step("search"):
+            hits = engine.search(
+                vector[np.newaxis],
+                width,
+                exact=wanted.exact,
+                exclude=wanted.exclude,
+                where=wanted.where,
+            )[0]
+        good = [hit for hit in hits if _reaches(hit, wanted.score_threshold)]
+        no_more = len(hits) < width or len(good) < len(hits) or width >= MOST
+        if wanted.thins:
+            with step("fetch"):
+                kept = thin(engine, good, wanted)
+        else:
+            kept = [(hit, ()) for hit in good]
+        if len(kept) >= wanted.needed or no_more or not wanted.thins:
+            break
+        width = max(wanted.needed, min(MOST, WIDEN * width))
+    page = kept[wanted.offset : wanted.needed]
+    with step("fetch"):
+        items = engine.get([hit.id for hit, _ in page])
+    return [
+        Choice(hit.id, hit.score, item, folded)
+        for (hit, folded), item in zip(page, items, strict=True)
+    ]
+
+
+def thin(
+    engine: Engine, hits: Sequence[Hit], wanted: Selection
+) -> list[tuple[Hit, tuple[str, ...]]]:
+    """The hits that are kept, as many as are needed, each with the ids folded into it."""
+    ids = [hit.id for hit in hits]
+    groups = _values(engine, ids, wanted.group_by)
+    vectors = [None] * len(ids) if wanted.collapse is None else engine.vectors(ids)
+    kept: list[Hit] = []
+    kept_vectors: list[Vectors] = []
+    folded: list[list[str]] = []
+    counted: Counter[Scalar] = Counter()
+    for hit, group, vector in zip(hits, groups, vectors, strict=True):
+        if len(kept) == wanted.needed:
+            break
+        if vector is not None and kept_vectors:
+            cosines = np.stack(kept_vectors) @ vector
+            best = int(cosines.argmax())
+            if cosines[best] >= (wanted.collapse or 0.0):
+                folded[best].append(hit.id)
+                continue
+        if group is not None:
+            if counted[group] == wanted.group_size:
+                continue
+            counted[group] += 1
+        kept.append(hit)
+        folded.append([])
+        if vector is not None:
+            kept_vectors.append(vector)
+    return [(hit, tuple(names)) for hit, names in zip(kept, folded, strict=True)]
+
+
+def _reaches(hit: Hit, threshold: float | None) -> bool:
+    return threshold is None or hit.score >= threshold
+
+
+def _values(engine: Engine, ids: Sequence[str], key: str | None) -> list[Scalar]:
+    """The value of an attribute of each item; None where there is none, or the item is gone."""
+    if key is None:
+        return [None] * len(ids)
+    return [None if item is None else item.attributes.get(key) for item in engine.get(ids)]
