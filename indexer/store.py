@@ -14,6 +14,7 @@ import numpy as np
 from indexer.database import connect, storage_errors, transaction
 from indexer.errors import EmbedderError, FingerprintMismatchError
 from indexer.locks import WRITER, exclusive
+from indexer.own_photos import prefix_of
 from indexer.protocols import Item, Vectors
 from indexer.reading import dump_attributes, dump_vector, find_embedder, read_change
 
@@ -154,7 +155,10 @@ class StoreWriter:
         )
 
     def delete_others(self, ids: Iterable[str]) -> int:
-        """Delete every item whose id is not among ``ids``; returns how many."""
+        """Delete every item of a catalogue whose id is not among ``ids``; returns how many.
+
+        Items whose photo the store keeps itself came without a catalogue, so none can miss them.
+        """
         with storage_errors(self.store):
             self.connection.execute("CREATE TEMP TABLE kept (id TEXT PRIMARY KEY) WITHOUT ROWID")
             try:
@@ -162,8 +166,11 @@ class StoreWriter:
                     self.connection.executemany(
                         "INSERT OR IGNORE INTO kept VALUES (?)", ((item_id,) for item_id in ids)
                     )
+                own = prefix_of(self.store)
                 vanished = self.connection.execute(
-                    "SELECT id FROM items WHERE deleted = 0 AND id NOT IN (SELECT id FROM kept)"
+                    "SELECT id FROM items WHERE deleted = 0 AND id NOT IN (SELECT id FROM kept) "
+                    "AND substr(uri, 1, ?) <> ?",
+                    (len(own), own),
                 ).fetchall()
             finally:
                 self.connection.execute("DROP TABLE kept")
@@ -225,8 +232,12 @@ def check_vector(vector: Vectors | None, item_id: str) -> None:
 
 
 @contextmanager
-def open_writer(store: Path) -> Iterator[StoreWriter]:
+def open_writer(store: Path, *, wait: float = 0.0) -> Iterator[StoreWriter]:
     """Open a store for writing, making it if there is none.
+
+    Args:
+        store: Its folder.
+        wait: Seconds to wait for another writer.
 
     Raises:
         StoreBusyError: Somebody else is writing; names the process.
@@ -236,19 +247,25 @@ def open_writer(store: Path) -> Iterator[StoreWriter]:
     store = store.absolute()
     with storage_errors(store):
         store.mkdir(parents=True, exist_ok=True)
-    with exclusive(store, WRITER), closing(connect(store, create=True)) as connection:
+    with exclusive(store, WRITER, wait=wait), closing(connect(store, create=True)) as connection:
         yield StoreWriter(store, connection)
 
 
-def upsert(store: Path, records: Sequence[Record], *, fingerprint: str) -> int:
+def upsert(store: Path, records: Sequence[Record], *, fingerprint: str, wait: float = 0.0) -> int:
     """Add or replace items of a store that has this embedder's vectors; returns the change number.
+
+    Args:
+        store: Its folder.
+        records: What to store.
+        fingerprint: The embedder's.
+        wait: Seconds to wait for another writer.
 
     Raises:
         NoStoreError: There is no store at this path.
         FingerprintMismatchError: The store has vectors, but none of this embedder.
     """
     connect(store).close()
-    with open_writer(store) as writer:
+    with open_writer(store, wait=wait) as writer:
         known = [f for (f,) in writer.connection.execute("SELECT fingerprint FROM embedders")]
         if known and fingerprint not in known:
             raise FingerprintMismatchError(
@@ -257,12 +274,17 @@ def upsert(store: Path, records: Sequence[Record], *, fingerprint: str) -> int:
         return writer.upsert(records, fingerprint=fingerprint)
 
 
-def delete(store: Path, ids: Iterable[str]) -> int:
+def delete(store: Path, ids: Iterable[str], *, wait: float = 0.0) -> int:
     """Delete items of a store for all embedders; returns how many there were.
+
+    Args:
+        store: Its folder.
+        ids: Of the items.
+        wait: Seconds to wait for another writer.
 
     Raises:
         NoStoreError: There is no store at this path.
     """
     connect(store).close()
-    with open_writer(store) as writer:
+    with open_writer(store, wait=wait) as writer:
         return writer.delete(ids)

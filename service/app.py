@@ -19,12 +19,14 @@ from indexer.protocols import Embedder, Engine
 from service import (
     routes_explain,
     routes_generate,
+    routes_generations,
     routes_items,
     routes_jobs,
     routes_models,
     routes_probes,
     routes_reindex,
     routes_search,
+    routes_write,
 )
 from service.awaited import AwaitedEngine
 from service.errors import (
@@ -83,8 +85,9 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
     routers = (
         routes_search.router,
         routes_explain.router,
-        routes_items.items,
-        routes_items.generations,
+        routes_write.router,
+        routes_items.router,
+        routes_generations.router,
         routes_models.router,
         routes_generate.router,
         routes_jobs.router,

@@ -7,12 +7,15 @@
     ├── UnknownItemError        404  no such item (any more)
     ├── UnknownJobError         404  no such job (any more)
     ├── PhotoMissingError       404  the item is there, its photo is not
+    ├── UnknownGenerationError  404  no such generation
     ├── UnknownModelError       404  no such model
     ├── UnknownWeightsError     404  the model has no weights of that name
     ├── SlowUploadError         408  the body did not arrive in time
     ├── ReindexRunningError     409  the catalogue is being indexed already
     ├── ReindexFailedError      409  the catalogue or the store stands in the way
     ├── ReindexInterruptedError 409  the server ended while it indexed
+    ├── StoreBusyError          409  the store is being written
+    ├── UnfitGenerationError    409  the generation is damaged, or of other weights
     ├── NoWeightsError          409  the model has no weights at all
     ├── NoResultError           409  the job has not made anything (yet)
     ├── UploadTooLargeError     413  more bytes than accepted
@@ -111,6 +114,12 @@ class PhotoMissingError(ServiceError):
     status, slug, title = 404, "photo-missing", "The photo of the item cannot be read"
 
 
+class UnknownGenerationError(ServiceError):
+    """No generation of that id is in the store."""
+
+    status, slug, title = 404, "unknown-generation", "There is no such generation"
+
+
 class UnknownModelError(ServiceError):
     """There is no model of that name."""
 
@@ -151,6 +160,18 @@ class ReindexInterruptedError(ServiceError):
     """A run ended with the server it ran in."""
 
     status, slug, title = 409, "reindex-interrupted", "Indexing was interrupted"
+
+
+class StoreBusyError(ServiceError):
+    """Another process is writing, for longer than was waited."""
+
+    status, slug, title = 409, "store-busy", "The store is being written"
+
+
+class UnfitGenerationError(ServiceError):
+    """The generation cannot answer here: damaged, or made with other weights."""
+
+    status, slug, title = 409, "unfit-generation", "The generation cannot be used"
 
 
 class NoWeightsError(ServiceError):

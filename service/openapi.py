@@ -23,7 +23,10 @@ from service.errors import (
     ReindexRunningError,
     RoleTooLowError,
     ServiceError,
+    StoreBusyError,
     UnableModelError,
+    UnfitGenerationError,
+    UnknownGenerationError,
     UnknownItemError,
     UnknownJobError,
     UnknownModelError,
@@ -31,6 +34,7 @@ from service.errors import (
 )
 from service.keys import role_needed
 from service.schemas import ExplainOptions, Problem
+from service.schemas_items import BatchOptions, ItemOptions
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
@@ -56,6 +60,7 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 503, 504),
     "/v1/items": (404, 429, 503, 504),
     "/v1/generations": (503, 504),
+    "/v1/generations/{generation_id}": (404, 409),
     "/v1/models": (501, 504),
     "/v1/models/{name}": (404, 501, 504),
     "/v1/models/{name}/": (400, 404, 408, 409, 413, 415, 422, 429, 501, 504),
@@ -64,6 +69,13 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/reindex": (408, 409, 413, 415, 422, 429, 501, 504),
     "/readyz": (503, 504),
 }
+# Beside these, of calls that change items.
+WRITES: dict[str, tuple[int, ...]] = {
+    "post": (400, 408, 409, 413, 415, 422),
+    "put": (400, 408, 409, 413, 415, 422),
+    "patch": (408, 409, 413, 415, 422),
+    "delete": (409,),
+}
 # Errors that only calls with these prefixes answer; the others of their status are everyone's.
 MODELS, ONE_MODEL = "/v1/models", "/v1/models/{name}/"
 ONLY: dict[type[ServiceError], tuple[str, ...]] = {
@@ -71,6 +83,9 @@ ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     PhotoMissingError: ("/v1/search", "/v1/items"),
     NoDecoderError: ("/v1/explain",),
     CannotExplainError: ("/v1/explain",),
+    StoreBusyError: ("/v1/items", "/v1/generations/"),
+    UnknownGenerationError: ("/v1/generations/",),
+    UnfitGenerationError: ("/v1/generations/",),
     UnknownModelError: (MODELS,),
     UnknownWeightsError: (ONE_MODEL,),
     NoWeightsError: (ONE_MODEL,),
@@ -141,7 +156,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             schemas.pop(name, None)
         for path, operations in described["paths"].items():
             for method, operation in operations.items():
-                describe_errors(path, operation["responses"])
+                describe_errors(path, method, operation["responses"])
                 describe_key(path, method, operation)
         described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         described["components"]["schemas"] = dict(sorted(schemas.items()))
@@ -154,7 +169,7 @@ def extra_schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     bodies: tuple[type[BaseModel], ...] = (
         ItemQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
-        ReindexOptions, ReindexResponse,
+        ReindexOptions, ReindexResponse, ItemOptions, BatchOptions,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
@@ -168,10 +183,12 @@ def extra_schemas() -> dict[str, Any]:
     for name, description, options in (
         ("SearchForm", "A photo and how to search with it.", SearchOptions),
         ("ExplainForm", "A photo and how to explain it.", ExplainOptions),
+        ("ItemForm", "An item's photo and what is said of it.", ItemOptions),
     ):
         fields = options.model_json_schema(ref_template=REF)["properties"]
         schemas[name] = form(description, {"image": image, **fields})
     schemas["ImageForm"] = form("A photo.", {"image": image})
+    schemas["BatchForm"] = batch_form(image)
     several = {"type": "array", "items": image}
     either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}
     schemas["SearchForm"]["properties"] |= {
@@ -184,6 +201,17 @@ def extra_schemas() -> dict[str, Any]:
         fields |= {field: several if many else image for field, many in files.items()}
         schemas[name] = form(description, fields, required=required)
     return schemas
+
+
+def batch_form(image: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a batch as a form: its files have names of the client's own."""
+    fields = {
+        "items": {"type": "string", "description": "A JSON list of `BatchItem`."},
+        "delete": {"type": "array", "items": {"type": "string"}, "description": "Ids."},
+    }
+    return form("Items, their photos, and ids to delete.", fields, required=()) | {
+        "additionalProperties": image
+    }
 
 
 def form(
@@ -199,7 +227,7 @@ def form(
     }
 
 
-def describe_errors(path: str, responses: dict[str, Any]) -> None:
+def describe_errors(path: str, method: str, responses: dict[str, Any]) -> None:
     """Put an operation's problems in place of what the framework supposes."""
     responses.pop("422", None)
     titles: dict[int, list[str]] = {}
@@ -207,7 +235,8 @@ def describe_errors(path: str, responses: dict[str, Any]) -> None:
         if not path.startswith(ONLY.get(error, ("",))):
             continue
         titles.setdefault(error.status, []).append(f"{error.title} (`{error.slug}`)")
-    for prefix, statuses in STATUSES.items():
+    writes = {"/v1/items": WRITES[method]} if method in WRITES else {}
+    for prefix, statuses in (*STATUSES.items(), *writes.items()):
         if path.startswith(prefix):
             for status in statuses:
                 responses[str(status)] = problem_response("; or: ".join(titles[status]))

@@ -1,4 +1,4 @@
-"""``GET /v1/items/{id}``, its photo, and ``GET /v1/generations``."""
+"""``GET /v1/items/{id}`` and its photo."""
 
 import hashlib
 from typing import NamedTuple
@@ -7,17 +7,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from indexer.catalogues.photos import read_photo as read_file
-from indexer.errors import NoStoreError
-from indexer.generations import Generation, list_generations
 from indexer.protocols import Item
 from service.errors import PhotoMissingError, UnknownItemError
 from service.links import asks_for_image, image_link, item_path
-from service.schemas import GenerationResponse, GenerationsResponse, ItemResponse
+from service.schemas import ItemResponse
 from service.searcher import image_type
 from service.state import Shared, State
 
-items = APIRouter(tags=["items"])
-generations = APIRouter(tags=["generations"])
+router = APIRouter(tags=["items"])
 
 PHOTO = {"schema": {"type": "string", "format": "binary"}}
 
@@ -31,7 +28,7 @@ class Photo(NamedTuple):
 
 
 # Before the item's own route, which would take "/image" for a part of the id.
-@items.get(
+@router.get(
     "/items/{item_id:path}/image",
     summary="The photo of an item",
     response_class=Response,
@@ -61,7 +58,7 @@ async def get_image(request: Request, item_id: str, state: Shared) -> Response:
     return Response(photo.data, media_type=photo.media_type, headers=headers)
 
 
-@items.get("/items/{item_id:path}", summary="An item")
+@router.get("/items/{item_id:path}", summary="An item")
 async def get_item(request: Request, item_id: str, state: Shared) -> ItemResponse:
     """Read an item by its id. Slashes may stand as they are or as `%2F`."""
     item = await find(state, item_id)
@@ -112,39 +109,3 @@ def matches(header: str, etag: str) -> bool:
     """Whether an If-None-Match header names the ETag (RFC 9110, weak comparison)."""
     tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
     return "*" in tags or etag in tags
-
-
-@generations.get("/generations", summary="The published indexes")
-async def get_generations(state: Shared) -> GenerationsResponse:
-    """List the generations of the store, newest first."""
-
-    def read() -> list[Generation]:
-        state.searcher.refresh()
-        try:
-            return list_generations(state.settings.store)
-        except NoStoreError:
-            return []  # a server may wait for its first generation
-
-    listed = await state.run(read)
-    serving = state.searcher.serving()
-    return GenerationsResponse(
-        generations=[describe(generation, serving) for generation in reversed(listed)],
-        refused=state.searcher.refused,
-    )
-
-
-def describe(generation: Generation, serving: str | None) -> GenerationResponse:
-    """A generation as it goes over the wire."""
-    manifest = generation.manifest
-    return GenerationResponse(
-        id=generation.id,
-        current=generation.current,
-        serving=generation.id == serving,
-        created=manifest.created if manifest else None,
-        items=manifest.count if manifest else None,
-        dim=manifest.dim if manifest else None,
-        fingerprint=manifest.fingerprint if manifest else None,
-        index=manifest.index if manifest else None,
-        recall_at_10=manifest.recall_at_10 if manifest else None,
-        build_seconds=manifest.build_seconds if manifest else None,
-    )

@@ -261,6 +261,12 @@ class Searcher:
         finally:
             self._refreshing.release()
 
+    def take_up(self) -> None:
+        """Look for a new generation now, however short ago the last look was."""
+        with self._refreshing:
+            self._take_up()
+            self._refreshed = self.clock()
+
     def _take_up(self) -> None:
         try:
             taken = self.engine.refresh()

@@ -20,6 +20,7 @@ from service.schemas_search import SearchOptions
 from service.searcher import Answer, Searcher, Stopwatch
 from service.selection import Selection
 from service.settings import Settings
+from service.shelf import Shelf
 from service.studio import Studio
 
 Result = TypeVar("Result")
@@ -59,6 +60,9 @@ class State:
             jobs=self.jobs,
         )
         self.reindexer.recall()
+        self.shelf = Shelf(
+            settings.store, searcher.engine, fingerprint=searcher.embedder.fingerprint
+        )
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:

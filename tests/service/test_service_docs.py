@@ -124,7 +124,7 @@ def test_every_setting_stands_in_the_readme_with_its_default():
 def test_every_operation_stands_in_the_readme(client):
     told = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", README, re.MULTILINE))
     described = {
-        f"{method.upper()} {path.replace('item_id', 'id').replace('job_id', 'id')}"
+        f"{method.upper()} {re.sub(r'{(item|job|generation)_id}', '{id}', path)}"
         for path, operations in document(client.app)["paths"].items()
         for method in operations
     }

@@ -243,7 +243,7 @@ def test_a_store_that_fails_is_a_503_that_tells_no_paths(
         ("GET", "/v1", 404, "not-found"),
         ("POST", "/v1/search/", 404, "not-found"),
         ("GET", "/v1/search", 405, "method-not-allowed"),
-        ("DELETE", "/v1/items/a", 405, "method-not-allowed"),
+        ("POST", "/v1/items/a", 405, "method-not-allowed"),
         ("PUT", "/readyz", 405, "method-not-allowed"),
     ],
 )

@@ -299,3 +299,52 @@ def test_an_awaited_engine_is_the_engine_once_it_is_open(exact, vectors, store):
     assert (len(awaited), awaited.generation) == (len(exact), "one")
     awaited.close()
     assert len(awaited) == 0
+
+
+def test_a_generation_is_activated_over_http(serve, store, publish, entries, embedder):
+    first = publish(store, entries, embedder)
+    second = publish(store, entries[:5], embedder)
+    engine = open_engine(Settings(store=store), embedder)
+    clients = [serve(engine=open_engine(Settings(store=store), embedder), store=store)
+               for _ in range(2)]  # fmt: skip
+    engine.close()
+
+    response = clients[0].post(f"/v1/generations/{first}/activate")
+
+    assert response.status_code == 200
+    told = {g["id"]: (g["current"], g["serving"]) for g in response.json()["generations"]}
+    assert told == {first: (True, True), second: (False, False)}
+    # Pruned items stay deleted: a generation is an index of the items, no copy of them.
+    time.sleep(0.3)
+    for client in clients:
+        assert client.get("/readyz").json()["generation"] == first
+        assert client.get("/readyz").json()["items"] == 5
+
+
+def test_what_cannot_be_activated_is_said(serve, store, publish, entries, embedder, check_problem):
+    damaged = publish(store, entries[:5], embedder)
+    current = publish(store, entries, embedder)
+    client = serve(engine=open_engine(Settings(store=store), embedder), store=store)
+    (store / "generations" / damaged / "index.faiss").write_bytes(b"x")
+
+    problem = check_problem(
+        client.post("/v1/generations/nothing/activate"), 404, "unknown-generation"
+    )
+    assert str(store) not in problem["detail"]
+    check_problem(client.post("/v1/generations/..x/activate"), 404, "unknown-generation")
+    problem = check_problem(
+        client.post(f"/v1/generations/{damaged}/activate"), 409, "unfit-generation"
+    )
+    assert str(store) not in problem["detail"]
+    assert client.get("/readyz").json()["generation"] == current
+
+
+def test_a_generation_of_other_weights_is_not_activated(
+    serve, store, publish, entries, embedder, check_problem
+):
+    other = publish(store, entries[:5], type(embedder)(grid=2))
+    mine = publish(store, entries, embedder)
+    client = serve(engine=open_engine(Settings(store=store), embedder), store=store)
+
+    check_problem(client.post(f"/v1/generations/{other}/activate"), 409, "unfit-generation")
+    assert client.get("/readyz").json()["generation"] == mine

@@ -74,7 +74,7 @@ def test_a_role_may_not_do_what_is_above_it(keyed, check_problem, method, path, 
     problem = check_problem(keyed.request(method, path, headers=bearer(key)), 403, "role-too-low")
 
     assert (problem["role"], problem["needed"]) == (key.partition("-")[0], needed)
-    assert keyed.request(method, path, headers=bearer(ADMIN)).status_code in (404, 405)
+    assert keyed.request(method, path, headers=bearer(ADMIN)).status_code not in (401, 403)
 
 
 def test_a_call_that_nobody_thought_of_is_the_admins():

@@ -1,0 +1,81 @@
+"""Photos that came without a catalogue: kept in the store itself, named by their content.
+
+    store/photos/9f/9f86d081....jpg
+
+Written beside, handed to the disk and renamed, so a file that is there is whole; the same photo
+for two items is one file. An item's row in ``items.sqlite`` is written after its photo and removed
+before it: a crash may leave a photo that nobody names, never an item without its photo.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import uuid4
+
+from indexer.database import connect, storage_errors
+from indexer.filesystem import FileSystem, LocalFileSystem
+
+PHOTOS = "photos"
+BEGUN = ".part"
+
+
+def is_own(store: Path, uri: str) -> bool:
+    """Whether a photo is one that this store keeps."""
+    return uri.startswith(prefix_of(store))
+
+
+def prefix_of(store: Path) -> str:
+    """What the paths of all photos that a store keeps begin with."""
+    return f"{store.absolute() / PHOTOS}{os.sep}"
+
+
+def keep_photo(
+    store: Path, data: bytes, suffix: str, *, files: FileSystem | None = None
+) -> tuple[Path, str]:
+    """Keep a photo; one that is kept already stays as it is.
+
+    Args:
+        store: The store's folder.
+        data: The photo's file.
+        suffix: Of its kind, as ``.jpg``.
+        files: The steps on the disk.
+
+    Returns:
+        Its path, and the SHA-256 by which it is named.
+
+    Raises:
+        StoreFullError: No space is left; nothing was kept.
+    """
+    files = files or LocalFileSystem()
+    sha256 = hashlib.sha256(data).hexdigest()
+    target = store.absolute() / PHOTOS / sha256[:2] / f"{sha256}{suffix}"
+    if target.is_file():
+        return target, sha256
+    with storage_errors(store):
+        files.make_directory(target.parent)
+        begun = target.with_name(f"{uuid4().hex}{BEGUN}")
+        try:
+            files.write(begun, data)
+            files.replace(begun, target)
+        finally:
+            begun.unlink(missing_ok=True)
+        files.sync(target.parent)
+    return target, sha256
+
+
+def drop_unused(store: Path, uris: Iterable[str]) -> None:
+    """Remove photos of the store that no item names any more; others are left alone."""
+    mine = [uri for uri in dict.fromkeys(uris) if is_own(store, uri)]
+    if not mine:
+        return
+    connection = connect(store)
+    try:
+        for uri in mine:
+            row = connection.execute(
+                "SELECT 1 FROM items WHERE uri = ? AND deleted = 0 LIMIT 1", (uri,)
+            ).fetchone()
+            if row is None:
+                Path(uri).unlink(missing_ok=True)
+    finally:
+        connection.close()

@@ -1,0 +1,92 @@
+"""``GET /v1/generations`` and ``POST /v1/generations/{id}/activate``."""
+
+from fastapi import APIRouter
+
+import indexer.errors
+from indexer.generations import Generation, activate, list_generations, verify
+from service.errors import StoreBusyError, UnfitGenerationError, UnknownGenerationError
+from service.schemas import GenerationResponse, GenerationsResponse
+from service.state import Shared, State
+
+router = APIRouter(tags=["generations"])
+
+
+@router.get("/generations", summary="The published indexes")
+async def get_generations(state: Shared) -> GenerationsResponse:
+    """List the generations of the store, newest first."""
+    return await state.run(lambda: read(state))
+
+
+@router.post("/generations/{generation_id}/activate", summary="Go back, or forward")
+async def activate_generation(generation_id: str, state: Shared) -> GenerationsResponse:
+    """Answer from another generation from now on, in every worker over the store.
+
+    Items deleted since it was built stay deleted, and items put since are found: a generation is an
+    index of the store's items, not a copy of them.
+    """
+    return await state.run(lambda: switch(state, generation_id))
+
+
+def read(state: State) -> GenerationsResponse:
+    """The generations of the store as they go over the wire."""
+    state.searcher.refresh()
+    try:
+        listed = list_generations(state.settings.store)
+    except indexer.errors.NoStoreError:
+        listed = []  # a server may wait for its first generation
+    serving = state.searcher.serving()
+    return GenerationsResponse(
+        generations=[describe(generation, serving) for generation in reversed(listed)],
+        refused=state.searcher.refused,
+    )
+
+
+def switch(state: State, generation_id: str) -> GenerationsResponse:
+    """Make a generation the current one, after a look at every byte of it.
+
+    Raises:
+        UnknownGenerationError: There is none of this id.
+        UnfitGenerationError: It is damaged, or of other weights.
+        StoreBusyError: Another one is being published this moment.
+    """
+    store, fingerprint = state.settings.store, state.searcher.embedder.fingerprint
+    known = "GET /v1/generations lists those there are."
+    try:
+        found = verify(store, generation_id).fingerprint
+        if found != fingerprint:
+            raise UnfitGenerationError(
+                f"The generation was made with the fingerprint '{found}', but the weights of this "
+                f"server have '{fingerprint}'. Start it with the weights that made the generation."
+            )
+        activate(store, generation_id)
+    except indexer.errors.NoStoreError as error:
+        raise UnknownGenerationError(f"Nothing has been indexed yet. {known}") from error
+    except indexer.errors.UnknownGenerationError as error:
+        raise UnknownGenerationError(f"There is no {generation_id!r} here. {known}") from error
+    except indexer.errors.GenerationCorruptError as error:
+        raise UnfitGenerationError(
+            "The generation is damaged; the server's log says how. Index the catalogue again."
+        ) from error
+    except indexer.errors.StoreBusyError as error:
+        raise StoreBusyError(
+            "A generation is being published this moment; ask again.", headers={"Retry-After": "1"}
+        ) from error
+    state.searcher.take_up()
+    return read(state)
+
+
+def describe(generation: Generation, serving: str | None) -> GenerationResponse:
+    """A generation as it goes over the wire."""
+    manifest = generation.manifest
+    return GenerationResponse(
+        id=generation.id,
+        current=generation.current,
+        serving=generation.id == serving,
+        created=manifest.created if manifest else None,
+        items=manifest.count if manifest else None,
+        dim=manifest.dim if manifest else None,
+        fingerprint=manifest.fingerprint if manifest else None,
+        index=manifest.index if manifest else None,
+        recall_at_10=manifest.recall_at_10 if manifest else None,
+        build_seconds=manifest.build_seconds if manifest else None,
+    )
