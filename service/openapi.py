@@ -45,7 +45,7 @@ from service.schemas_models import (
     ReindexResponse,
     SampleOptions,
 )
-from service.schemas_search import ExamplesQuery, ItemQuery, SearchOptions
+from service.schemas_search import BatchSearchOptions, ExamplesQuery, ItemQuery, SearchOptions
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (
@@ -169,7 +169,7 @@ def extra_schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     bodies: tuple[type[BaseModel], ...] = (
         ItemQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
-        ReindexOptions, ReindexResponse, ItemOptions, BatchOptions,
+        ReindexOptions, ReindexResponse, ItemOptions, BatchOptions, BatchSearchOptions,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
@@ -196,6 +196,10 @@ def extra_schemas() -> dict[str, Any]:
         "negatives": either | {"description": "But not like these: files, or ids of items."},
     }
     schemas["SearchForm"]["required"] = []  # either `image` or `positives`
+    fields = BatchSearchOptions.model_json_schema(ref_template=REF)["properties"]
+    schemas["BatchSearchForm"] = form(
+        "Photos and how to search with them.", {"image": several, **fields}, required=()
+    )
     for name, description, chosen, files, required in MODEL_FORMS:
         fields = chosen.model_json_schema(ref_template=REF)["properties"]
         fields |= {field: several if many else image for field, many in files.items()}

@@ -1,16 +1,32 @@
-"""``POST /v1/search`` and ``POST /v1/embed``."""
+"""``POST /v1/search``, ``POST /v1/search/batch`` and ``POST /v1/embed``."""
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
+from service.errors import (
+    InvalidRequestError,
+    UnknownItemError,
+    UnsupportedFormatError,
+    UnusableImageError,
+)
+from service.forms import read_files
 from service.links import image_link
 from service.queries import Examples, read_query
 from service.schemas import EmbedResponse, Hit, SearchResponse, Timings
-from service.schemas_search import ItemQuery, SearchOptions
+from service.schemas_search import (
+    MANY,
+    BatchAnswer,
+    BatchSearchOptions,
+    BatchSearchResponse,
+    ItemQuery,
+    SearchOptions,
+)
 from service.searcher import Answer, Stopwatch
 from service.state import Shared
-from service.uploads import read_image
+from service.uploads import IMAGE_FIELD, read_image
 
 router = APIRouter(tags=["search"])
 
@@ -35,6 +51,15 @@ SEARCH_BODY: dict[str, Any] = {
                 }
             },
             **IMAGE_BODIES,
+        },
+    }
+}
+BATCH_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/BatchSearchForm"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/BatchSearchOptions"}},
         },
     }
 }
@@ -73,6 +98,50 @@ async def search(
         else:
             answer = await state.search_image(query.data, query.options, watch)
     return search_response(request, answer, watch)
+
+
+@router.post("/search/batch", summary="Many searches at once", openapi_extra=BATCH_BODY)
+async def search_batch(
+    request: Request, state: Shared, options: Annotated[BatchSearchOptions, Query()]
+) -> BatchSearchResponse:
+    """Search by several photos, items, or both: a bad one fails no other.
+
+    Photos are files `image` of a form; items are `item_ids`, in the form, the query or JSON. The
+    other options hold for all of them.
+    """
+    watch = Stopwatch()
+    with state.admission, watch.step("total"):
+        with watch.step("receive"):
+            asked = await read_files(request, options, {IMAGE_FIELD: MANY}, or_json=True)
+        photos, names = asked.files.get(IMAGE_FIELD, ()), asked.options.item_ids
+        if not 1 <= len(photos) + len(names) <= MANY:
+            raise InvalidRequestError(
+                f"There are {len(photos)} photos and {len(names)} items to search with; expected "
+                f"1 to {MANY} together, as files '{IMAGE_FIELD}' and 'item_ids'.",
+                extensions={"errors": [{"field": IMAGE_FIELD, "message": f"expected 1 to {MANY}"}]},
+            )
+        state.selection(asked.options)  # wrong options are wrong for all
+
+        async def one(name: str, found: Coroutine[Any, Any, Answer]) -> BatchAnswer:
+            try:
+                answer = await found
+            except (UnknownItemError, UnsupportedFormatError, UnusableImageError) as error:
+                return BatchAnswer(query=name, status=error.status, detail=error.detail)
+            return BatchAnswer(
+                query=name,
+                status=200,
+                items=hits(request, answer),
+                total=answer.total,
+                generation=answer.generation,
+            )
+
+        by_photo = (
+            one(str(number), state.search_image(data, asked.options, watch, alone=False))
+            for number, data in enumerate(photos)
+        )
+        by_item = (one(name, state.search_item(name, asked.options, watch)) for name in names)
+        answers = await asyncio.gather(*by_photo, *by_item)
+    return BatchSearchResponse(answers=list(answers), timings_ms=timings(watch))
 
 
 @router.post("/embed", summary="Embed an image", openapi_extra=EMBED_BODY)

@@ -7,9 +7,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from indexer.errors import QueryError
 from indexer.filters import Filter, parse_filter
-from service.schemas import ITEM_EXAMPLE, ItemId
+from service.schemas import (
+    HIT_EXAMPLE,
+    ITEM_EXAMPLE,
+    TIMINGS_EXAMPLE,
+    Hit,
+    ItemId,
+    Timings,
+)
 from service.selection import MOST
 
+MANY = 64  # searches in one request
 FURTHEST = MOST - 1000  # offset: a page has at most as many items as the settings allow
 
 FILTER_EXAMPLE = (
@@ -132,3 +140,57 @@ class ExamplesQuery(SearchOptions):
 
     positives: Annotated[list[ItemId], Field(description="Like these: ids; may be repeated.")] = []
     negatives: Annotated[list[ItemId], Field(description="But not like these: ids.")] = []
+
+
+class BatchSearchOptions(SearchOptions):
+    """Many searches with the same options."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"item_ids": [ITEM_EXAMPLE["id"], "shoes/boot-3"]}]},
+    )
+
+    item_ids: Annotated[
+        list[ItemId],
+        Field(max_length=MANY, description="Search by these items too; may be repeated."),
+    ] = []
+
+
+class BatchAnswer(BaseModel):
+    """What one search of a batch found, or what is wrong with it."""
+
+    query: Annotated[
+        str, Field(description="The photo's place among those sent, from 0; or the item's id.")
+    ]
+    status: Annotated[int, Field(description="200, or what a single search would have answered.")]
+    detail: Annotated[str | None, Field(description="What is wrong, if something is.")] = None
+    items: Annotated[list[Hit], Field(description="As of a single search.")] = []
+    total: Annotated[int | None, Field(description="As of a single search.")] = None
+    generation: Annotated[str | None, Field(description="As of a single search.")] = None
+
+
+class BatchSearchResponse(BaseModel):
+    """The answers, photos first, each kind in the order of the request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "answers": [
+                        {
+                            "query": "0",
+                            "status": 200,
+                            "detail": None,
+                            "items": [HIT_EXAMPLE],
+                            "total": 3553,
+                            "generation": "20261123T183300Z-4f2a",
+                        }
+                    ],
+                    "timings_ms": TIMINGS_EXAMPLE,
+                }
+            ]
+        }
+    )
+
+    answers: list[BatchAnswer]
+    timings_ms: Timings

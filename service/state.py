@@ -109,10 +109,12 @@ class State:
         watch.add("queue", time.perf_counter() - asked - embedded.seconds)
         return embedded.vector
 
-    async def search_image(self, data: bytes, options: SearchOptions, watch: Stopwatch) -> Answer:
-        """The items nearest to an image file."""
+    async def search_image(
+        self, data: bytes, options: SearchOptions, watch: Stopwatch, *, alone: bool = True
+    ) -> Answer:
+        """The items nearest to an image file; ``alone`` if no other comes with it."""
         wanted = self.selection(options)  # wrong options are told before the work is done
-        if self.admission.active > 1:
+        if self.admission.active > 1 or not alone:
             vector = await self.embed(data, watch)
             return await self.run(lambda: self.searcher.search(vector, wanted, watch=watch), watch)
         # There is nobody to share a batch with, so one thread does it all: every change of thread
