@@ -115,6 +115,11 @@ class Engine(Protocol):
         """How many items can be found."""
         ...
 
+    @property
+    def pending(self) -> int:
+        """How many of these are not in the built index yet, and are searched beside it."""
+        ...
+
     def search(
         self,
         queries: Vectors,

@@ -105,6 +105,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         Gate,
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout=settings.request_timeout,
+        note=state.metrics.note_request,
     )
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app

@@ -42,6 +42,11 @@ class AwaitedEngine:
         """How many items can be found; none before there is a generation."""
         return 0 if self._engine is None else len(self._engine)
 
+    @property
+    def pending(self) -> int:
+        """As the opened engine."""
+        return self._opened().pending
+
     def search(
         self,
         queries: Vectors,

@@ -33,11 +33,18 @@ class Batcher:
         embed: (B, H, W, C) uint8 -> (B, dim) float32; run by the executor, one call at a time.
         executor: Where ``embed`` runs.
         max_batch: The largest B.
+        note: Told the B of each call.
     """
 
     def __init__(
-        self, embed: Callable[[Pixels], Vectors], executor: Executor, *, max_batch: int
+        self,
+        embed: Callable[[Pixels], Vectors],
+        executor: Executor,
+        *,
+        max_batch: int,
+        note: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self.note = note
         self.embed_batch = embed
         self.executor = executor
         self.max_batch = max_batch
@@ -55,6 +62,7 @@ class Batcher:
     async def _work(self) -> None:
         while batch := self._next_batch():
             stacked = np.stack([pixels for pixels, _ in batch])
+            self.note(len(batch))
             run = asyncio.wrap_future(self.executor.submit(self._timed, stacked))
             await asyncio.wait([run])
             error = run.exception()

@@ -12,6 +12,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,15 +33,25 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "x-request-id"
 LINGER_SECONDS = 5.0
+PREFIX = "/v1"
 # A client's own id is taken over only if it cannot break a log line.
+Note = Callable[[str, str | None, int, float], None]  # method, route, status, seconds
 PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class Gate:
     """ASGI middleware; see the module."""
 
-    def __init__(self, app: ASGIApp, *, max_upload_bytes: int, request_timeout: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_upload_bytes: int,
+        request_timeout: float,
+        note: Note = lambda *_: None,
+    ) -> None:
         self.app = app
+        self.note = note
         self.max_upload_bytes = max_upload_bytes
         self.request_timeout = request_timeout
 
@@ -54,13 +65,16 @@ class Gate:
         try:
             await self.answer(exchange)
         finally:
+            seconds = time.perf_counter() - started
+            # 499: the client left before there was an answer.
+            self.note(scope["method"], route_of(scope), exchange.status or 499, seconds)
             logger.info(
                 "%s %s -> %s in %.1f ms [%s]",
                 scope["method"],
                 # Quoted, because a path may hold a line break.
                 ascii(scope["path"]),
                 exchange.status,
-                1000 * (time.perf_counter() - started),
+                1000 * seconds,
                 exchange.request_id,
             )
 
@@ -89,6 +103,14 @@ class Gate:
             f"The body had not arrived completely after {self.request_timeout:g} s. "
             "Send a smaller image or use a faster connection."
         )
+
+
+def route_of(scope: Scope) -> str | None:
+    """The pattern of the route that answered, None if none did."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path is None or path.startswith(PREFIX) or not scope["path"].startswith(f"{PREFIX}/"):
+        return path
+    return PREFIX + path  # a newer framework tells the pattern below the prefix
 
 
 class Exchange:

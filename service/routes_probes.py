@@ -1,8 +1,10 @@
-"""``/``, ``/healthz``, ``/livez`` and ``/readyz``."""
+"""``/``, ``/healthz``, ``/livez``, ``/readyz`` and ``/metrics``."""
 
 from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
 
 from service.errors import NotReadyError
+from service.metrics import MEDIA_TYPE
 from service.schemas import Alive, Ready, Welcome
 from service.state import Shared
 
@@ -42,3 +44,14 @@ async def ready(state: Shared) -> Ready:
         fingerprint=searcher.embedder.fingerprint,
         refused=searcher.refused,
     )
+
+
+@router.get(
+    "/metrics",
+    summary="Counts and times, for Prometheus",
+    operation_id="metrics",
+    response_class=PlainTextResponse,
+)
+async def metrics(state: Shared) -> Response:
+    """Answer what happened since the start of this process, in Prometheus' text format."""
+    return Response(await state.run(state.metrics.render), media_type=MEDIA_TYPE)

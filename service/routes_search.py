@@ -97,6 +97,7 @@ async def search(
             answer = await state.search_examples(query, watch)
         else:
             answer = await state.search_image(query.data, query.options, watch)
+    state.metrics.note_steps(watch.timings)
     return search_response(request, answer, watch)
 
 
@@ -141,6 +142,7 @@ async def search_batch(
         )
         by_item = (one(name, state.search_item(name, asked.options, watch)) for name in names)
         answers = await asyncio.gather(*by_photo, *by_item)
+    state.metrics.note_steps(watch.timings)
     return BatchSearchResponse(answers=list(answers), timings_ms=timings(watch))
 
 
@@ -152,6 +154,7 @@ async def embed(request: Request, state: Shared) -> EmbedResponse:
         with watch.step("receive"):
             data = await read_image(request)
         vector = await state.embed(data, watch)
+    state.metrics.note_steps(watch.timings)
     return EmbedResponse(
         vector=vector.tolist(),
         dim=len(vector),

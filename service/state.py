@@ -14,6 +14,7 @@ from service.decoding import Decoders
 from service.errors import InvalidRequestError
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
+from service.metrics import Metrics
 from service.queries import Examples
 from service.reindexing import Reindexer
 from service.schemas_search import SearchOptions
@@ -44,7 +45,13 @@ class State:
         self.admission = Admission(settings.max_concurrent)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="niteru")
         self.embedding = ThreadPoolExecutor(1, thread_name_prefix="niteru-embed")
-        self.batcher = Batcher(searcher.embed, self.embedding, max_batch=settings.max_batch)
+        self.metrics = Metrics(searcher, self.admission)
+        self.batcher = Batcher(
+            searcher.embed,
+            self.embedding,
+            max_batch=settings.max_batch,
+            note=self.metrics.batches.observe,
+        )
         self.explainer = LazyExplainer(
             settings.weights,
             fingerprint=searcher.embedder.fingerprint,

@@ -94,6 +94,11 @@ class ExactEngine:
         """How many items can be found."""
         return len(self._serving.items)
 
+    @property
+    def pending(self) -> int:
+        """None: there is no index that they could be missing from."""
+        return 0
+
     def search(
         self,
         queries: Vectors,
