@@ -1,15 +1,18 @@
 """Puts the service together and runs it. Nothing exists before ``create_app`` is called."""
 
+import json
 import logging
 import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import get_type_hints
+from datetime import UTC, datetime
+from typing import Literal, get_type_hints
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -37,8 +40,8 @@ from service.errors import (
     service_problem,
     status_problem,
 )
-from service.gate import REQUEST_ID_HEADER, Gate
-from service.keys import KeyCheck, read_keys
+from service.gate import REQUEST_ID_HEADER, Gate, Note
+from service.keys import KeyCheck, Keys, read_keys
 from service.openapi import document
 from service.rates import RateLimit
 from service.schemas_search import SearchOptions
@@ -97,18 +100,32 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         app.include_router(router, prefix="/v1")
     app.include_router(routes_probes.router)
     add_error_answers(app)
+    add_layers(app, settings, keys, note=state.metrics.note_request)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app
+
+
+def add_layers(app: FastAPI, settings: Settings, keys: Keys | None, *, note: Note) -> None:
+    """Put around the application what every request goes through, the innermost first."""
     if settings.rate_limit is not None:
         app.add_middleware(RateLimit, per_minute=settings.rate_limit, keyed=keys is not None)
     if keys is not None:
         app.add_middleware(KeyCheck, keys=keys)
-    app.add_middleware(  # the last one added is the outermost
+    if settings.cors_origins:
+        # Around the keys: a browser asks for permission before it sends one.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "Prefer"],
+            expose_headers=["X-Request-Id", "Location", "Retry-After"],
+        )
+    app.add_middleware(
         Gate,
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout=settings.request_timeout,
-        note=state.metrics.note_request,
+        note=note,
     )
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    return app
 
 
 def add_error_answers(app: FastAPI) -> None:
@@ -184,9 +201,28 @@ def open_engine(settings: Settings, embedder: Embedder) -> AwaitedEngine:
     )
 
 
-def start_logging() -> None:
+class JsonLines(logging.Formatter):
+    """A line of the log as a JSON object: ``time``, ``level``, ``logger``, ``message``, and more.
+
+    What a call gives as ``extra={"told": {...}}`` stands beside them.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": at, "level": record.levelname, "logger": record.name}
+        line |= {"message": record.getMessage(), **getattr(record, "told", {})}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def start_logging(form: Literal["text", "json"] = "text") -> None:
     """Write our own and the web server's lines to standard error, and warnings of everyone."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JsonLines() if form == "json" else text)
+    logging.basicConfig(handlers=[handler])
     for name in ("service", "indexer", "models", "uvicorn"):
         logging.getLogger(name).setLevel(logging.INFO)
     # It warns of every odd byte in a form; the gate's line says what came of it.
@@ -220,7 +256,7 @@ def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None 
         FingerprintMismatchError: The index was made with other weights.
         indexer.errors.IndexerError: The store or its current generation is damaged.
     """
-    start_logging()
+    start_logging(settings.log_format)
     for warning in unknown_variables(os.environ):
         logger.warning("%s", warning)
     app = create_app(

@@ -207,21 +207,29 @@ def embed(
 @app.command()
 def serve(
     *,
-    store: Store,
-    weights: WeightsName = WEIGHTS,
-    runtime: RuntimeName = "auto",
-    host: Annotated[
-        str, typer.Option(envvar="NITERU_HOST", help="Address to listen on.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="NITERU_PORT", help="Port to listen on.")] = 8000,
+    store: Annotated[Path | None, typer.Option(help="Folder of the store.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help=f"A weights folder, or a name below weights/; else {WEIGHTS}."),
+    ] = None,
+    runtime: Annotated[
+        Runtime | None,
+        typer.Option(help="What embeds; else auto, which is onnx, or torch without an export."),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; else 8000.")] = None,
 ) -> None:
-    """Serve a store over HTTP. Further settings are NITERU_ variables: see service/README.md."""
+    """Serve a store over HTTP. What no option says, NITERU_ variables do: see service/README.md."""
     from indexer.runtime import load_embedder
     from service.app import run_server
-    from service.settings import Settings
+    from service.settings import load_settings
 
-    settings = Settings(store=store, weights=weights, runtime=runtime, host=host, port=port)
-    embedder = load_embedder(weights, runtime=runtime, threads=settings.embedder_threads)
+    settings = load_settings(
+        WEIGHTS, store=store, weights=weights, runtime=runtime, host=host, port=port
+    )
+    embedder = load_embedder(
+        str(settings.weights), runtime=settings.runtime, threads=settings.embedder_threads
+    )
     run_server(settings, embedder=embedder)
 
 

@@ -76,6 +76,7 @@ class Gate:
                 exchange.status,
                 1000 * seconds,
                 exchange.request_id,
+                extra={"told": exchange.told(seconds)},
             )
 
     async def answer(self, exchange: "Exchange") -> None:
@@ -133,6 +134,18 @@ class Exchange:
         self.request_id = given if PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})[REQUEST_ID] = self.request_id
         scope["state"][ARRIVED] = time.perf_counter()
+
+    def told(self, seconds: float) -> dict[str, object]:
+        """What a log for machines says of it beside the line."""
+        return {
+            "request_id": self.request_id,
+            "method": self.scope["method"],
+            "path": self.scope["path"],
+            "route": route_of(self.scope),
+            "status": self.status,
+            "milliseconds": round(1000 * seconds, 3),
+            "received_bytes": self.received,
+        }
 
     def check_declared_size(self) -> None:
         """Refuse a body that announces itself as too large, before any of it is read."""

@@ -1,26 +1,49 @@
 """The service's settings: one place, one prefix, every one of them explained.
 
 A setting is an argument of ``Settings(...)``, or the environment variable of the same name in
-capitals with the prefix ``NITERU_``; the argument wins. Nothing is read when this module is
-imported.
+capitals with the prefix ``NITERU_``, or a line of the TOML file that ``NITERU_CONFIG`` names; the
+first of these wins. Nothing is read when this module is imported.
 """
 
 import difflib
 import ipaddress
 import os
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from indexer.runtime import Runtime
 
 PREFIX = "NITERU_"
 
 # Variables with our prefix that are not the service's.
-OTHER_VARIABLES = frozenset({"NITERU_DATA"})
+OTHER_VARIABLES = frozenset({"NITERU_DATA", "NITERU_CONFIG"})
+CONFIG = "NITERU_CONFIG"
+
+
+def split(given: object) -> object:
+    """A text with commas as a list; anything else as it is."""
+    if isinstance(given, str):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    return given
 
 
 class Settings(BaseSettings):
@@ -68,6 +91,14 @@ class Settings(BaseSettings):
         default=None,
         description="Requests a minute that each key may make, or each address without keys; "
         "as many may come at once. Without it, there is no such limit.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
+        default=(),
+        description="Web pages that browsers may let call the server, by origin "
+        "(`https://shop.example`), with commas between them; `*` for all. Without any, none.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How a line of the log is written: `json` for machines."
     )
     max_upload_bytes: PositiveInt = Field(
         default=20 * 1024 * 1024,
@@ -140,6 +171,21 @@ class Settings(BaseSettings):
         description="Seconds for which a browser may keep an item's photo without asking again.",
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file that ``NITERU_CONFIG`` names."""
+        del dotenv_settings, file_secret_settings
+        file = os.environ.get(CONFIG)
+        written = {} if file is None else read_config(Path(file), cls.model_fields)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, written)
+
     @model_validator(mode="after")
     def _open_to_this_machine_only(self) -> Self:
         keyed = self.api_keys is not None or self.api_keys_file is not None
@@ -158,6 +204,50 @@ class Settings(BaseSettings):
                 f"{self.max_limit}: lower the one or raise the other."
             )
         return self
+
+
+def load_settings(shipped: str, /, **options: object) -> Settings:
+    """The settings of a server: options that are not None, the environment, the file.
+
+    Args:
+        shipped: The weights of a server that nobody told of any.
+        options: By the name of their setting.
+
+    Raises:
+        ValueError: A setting is missing or wrong; names its variable, what was found and expected.
+    """
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        wrong = []
+        for found in error.errors(include_url=False):
+            name = ".".join(str(part) for part in found["loc"])
+            if found["type"] == "missing":
+                wrong.append(f"{name} is missing: give --{name}, or set {PREFIX}{name.upper()}.")
+            elif name:
+                wrong.append(f"{name} is {found['input']!r}: {found['msg']}.")
+            else:
+                wrong.append(found["msg"].removeprefix("Value error, "))
+        raise ValueError(" ".join(wrong)) from error
+    return settings.model_copy(update={"weights": settings.weights or shipped})
+
+
+def read_config(file: Path, known: Iterable[str]) -> dict[str, Any]:
+    """The settings in a TOML file, which has no sections.
+
+    Raises:
+        ValueError: It cannot be read, or holds what is no setting; names the nearest that is one.
+    """
+    try:
+        written = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{CONFIG} names '{file}', which cannot be read: {error}") from error
+    names = list(known)
+    for name in written:
+        if name not in names:
+            raise ValueError(f"'{name}' in '{file}' is not a setting.{hint(name, names)}")
+    return written
 
 
 def is_loopback(host: str) -> bool:

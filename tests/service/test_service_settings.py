@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, unknown_variables
+from service.settings import Settings, load_settings, unknown_variables
 
 
 def test_defaults_are_those_of_a_careful_server(monkeypatch):
@@ -59,3 +59,73 @@ def test_variables_that_look_like_settings_are_named_with_the_nearest():
         "NITERU_MAX_UPLOAD_BYTE is not a setting and has no effect. "
         "Did you mean 'NITERU_MAX_UPLOAD_BYTES'?"
     )
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Writes the file that NITERU_CONFIG names."""
+
+    def write(text):
+        (tmp_path / "niteru.toml").write_text(text, "utf-8")
+        monkeypatch.setenv("NITERU_CONFIG", str(tmp_path / "niteru.toml"))
+
+    return write
+
+
+def test_a_file_sets_what_nothing_else_does(config, monkeypatch):
+    config('store = "/from/file"\nport = 1\nmax_limit = 2000\ncors_origins = ["https://a"]\n')
+    monkeypatch.setenv("NITERU_PORT", "2")
+
+    settings = Settings(default_limit=3)
+
+    assert (settings.store, settings.port) == (Path("/from/file"), 2)
+    assert (settings.max_limit, settings.default_limit) == (2000, 3)
+    assert settings.cors_origins == ("https://a",)
+    assert Settings(port=3, store=Path("s")).port == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("max_limits = 5", "'max_limits' in .* is not a setting. Did you mean 'max_limit'"),
+        ("[server]\nport = 1", "'server' in .* is not a setting"),
+        ("port = ", "which cannot be read: "),
+        ("port = 70000", "port"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(config, text, found):
+    config(text)
+    with pytest.raises(ValueError, match=found):
+        Settings(store=Path("s"))
+
+
+def test_a_file_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.setenv("NITERU_CONFIG", "/no/such/file")
+    with pytest.raises(ValueError, match="NITERU_CONFIG names '/no/such/file'"):
+        Settings(store=Path("s"))
+
+
+def test_origins_have_commas_between_them(monkeypatch):
+    monkeypatch.setenv("NITERU_CORS_ORIGINS", "https://a.example, https://b.example,")
+    assert Settings(store=Path("s")).cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_options_and_defaults_of_a_server(monkeypatch):
+    monkeypatch.setenv("NITERU_PORT", "2")
+    settings = load_settings("shipped", store=Path("s"), port=None, weights=None)
+    assert (settings.store, settings.port, settings.weights) == (Path("s"), 2, "shipped")
+    assert load_settings("shipped", store=Path("s"), weights="mine").weights == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, "store is missing: give --store, or set NITERU_STORE"),
+        ({"store": "s", "port": "abc"}, "port is 'abc': Input should be a valid integer"),
+        ({"store": "s", "host": "0.0.0.0"}, "host is '0.0.0.0', which other machines may reach"),
+    ],
+)
+def test_wrong_options_are_told_in_a_sentence(options, found):
+    with pytest.raises(ValueError, match=found) as caught:
+        load_settings("shipped", **options)
+    assert "pydantic" not in str(caught.value)
