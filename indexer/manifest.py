@@ -28,12 +28,23 @@ class FileRecord(Frozen):
 
 
 class Trial(Frozen):
-    """One point of the curve the index was chosen from: measured, not predicted."""
+    """One point of the curve the index was chosen from: measured, not predicted.
+
+    Attributes:
+        index: FAISS factory string.
+        nprobe: The effort: lists to probe, or ``efSearch`` of a graph.
+        recall_at_10: Part of the ten true neighbours found.
+        microseconds: A search, with the reading of its candidates' true vectors.
+        items: How many it was measured on; a sample at first.
+        bytes_per_item: Of the index.
+    """
 
     index: str
     nprobe: int
     recall_at_10: float
     microseconds: float
+    items: int | None = None
+    bytes_per_item: int | None = None
 
 
 class Contents(Frozen):
@@ -42,8 +53,9 @@ class Contents(Frozen):
     Attributes:
         engine: The engine that reads it.
         index: FAISS factory string.
-        nprobe: Lists to probe for the measured recall; 0 for an index without lists.
+        nprobe: Lists to probe for the measured recall, or ``efSearch`` of a graph; 0 for Flat.
         nlist: Lists in the index; 0 for an index without lists.
+        breadth: Candidates that are ranked again, as a multiple of what an exact index needs.
         count: Vectors in the index.
         dim: Numbers in a vector.
         fingerprint: The embedder's.
@@ -51,6 +63,7 @@ class Contents(Frozen):
         last_row: The highest row number by then.
         recall_at_10: Part of the ten true neighbours found, read back from the written file.
         recall_queries: Held-out, photo-like queries it was measured with.
+        recall_views: How many of them are altered photos; the others are made by noise.
         build_seconds: Time to choose, train, fill, write and measure.
         curve: What was tried on the way.
     """
@@ -59,6 +72,7 @@ class Contents(Frozen):
     index: str
     nprobe: int = Field(ge=0)
     nlist: int = Field(ge=0)
+    breadth: int = Field(default=1, ge=1)
     count: int = Field(ge=1)
     dim: int = Field(ge=1)
     fingerprint: str
@@ -66,6 +80,7 @@ class Contents(Frozen):
     last_row: int = Field(ge=0)
     recall_at_10: float = Field(ge=0, le=1)
     recall_queries: int = Field(ge=1)
+    recall_views: int = Field(default=0, ge=0)
     build_seconds: float = Field(ge=0)
     curve: tuple[Trial, ...] = ()
 

@@ -30,10 +30,11 @@ from indexer.generations import (
 )
 from indexer.intake import Batch, Intake
 from indexer.manifest import Contents, Manifest
-from indexer.protocols import Catalogue, Embedder, Entry
+from indexer.protocols import Catalogue, Embedder, Entry, Vectors
 from indexer.reading import count_vectors, find_embedder, has_changed, read_change
 from indexer.report import Failure, IndexReport, Progress, Stage
 from indexer.store import StoreWriter, open_writer
+from indexer.views import embed_views
 
 REPORTS = "reports"
 # A transaction costs a wait for the disk, so it takes many records; but a crash loses what is not
@@ -234,11 +235,20 @@ class Run:
 
         def build(path: Path) -> Contents:
             with self.pool.read() as connection:
-                return build_index(connection, path, fingerprint=fingerprint, policy=self.policy)
+                return build_index(
+                    connection, path, fingerprint=fingerprint, policy=self.policy, views=self._view
+                )
 
         made = publish(store, build, generation_id=run, clock=self.clock, files=self.files)
         self._tell("publish")
         return made
+
+    def _view(self, uris: Sequence[str]) -> list[Vectors | None]:
+        """Altered views of photos of the catalogue, to measure the index with."""
+        return embed_views(
+            uris, read=lambda uri: self.catalogue.read(Entry("", uri)), embedder=self.embedder,
+            seed=self.policy.seed,
+        )  # fmt: skip
 
     def _covered(self) -> bool:
         """Whether the current generation is sound and holds all vectors there are."""

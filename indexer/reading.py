@@ -161,6 +161,16 @@ def find_rows_by_id(connection: sqlite3.Connection, embedder: int, ids: Sequence
     return np.fromiter((row for (row,) in found), np.int64)
 
 
+def find_uris(connection: sqlite3.Connection, rows: Sequence[int]) -> dict[int, str]:
+    """Where the photos behind these live row numbers are."""
+    found = connection.execute(
+        "SELECT v.row, i.uri FROM vectors v JOIN items i ON i.item = v.item "
+        "WHERE v.row IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(rows)),),
+    )
+    return {int(row): str(uri) for row, uri in found}
+
+
 def find_rows(connection: sqlite3.Connection, dim: int, rows: Iterable[int]) -> dict[int, Found]:
     """The live vectors with these row numbers; those removed meanwhile are left out."""
     found = connection.execute(

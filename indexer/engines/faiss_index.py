@@ -1,16 +1,14 @@
 """Building the FAISS index of a generation: chosen by measuring, read back before it is trusted.
 
 Row numbers of ``items.sqlite`` are the ids in the index. Small catalogues get ``Flat``, which is
-exact. Above ``IndexPolicy.flat_limit`` each candidate is trained and filled, its effort
-(``nprobe``) is doubled until it reaches the asked recall on held-out, photo-like queries, and the
-fastest that does is kept; if none does, ``Flat`` it is.
+exact. Above ``IndexPolicy.flat_limit`` it is what ``indexer.engines.choosing`` finds to be the
+cheapest; if nothing reaches the asked recall, ``Flat`` it is.
 """
 
 import errno
-import math
 import sqlite3
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,61 +16,33 @@ from typing import Any
 import faiss
 import numpy as np
 
-from indexer.engines.recall import HeldOut, hold_out, measure, photo_like
+from indexer.engines.candidates import FLAT
+from indexer.engines.choosing import (
+    Candidate,
+    IndexPolicy,
+    Source,
+    build_flat,
+    choose,
+    search_index,
+)
+from indexer.engines.recall import HeldOut, measure, photo_like, true_neighbours
 from indexer.errors import GenerationCorruptError, GenerationError
 from indexer.manifest import Contents, Trial
 from indexer.protocols import Vectors
-from indexer.reading import Rows, count_vectors, find_embedder, read_change, stream_vectors
+from indexer.reading import Rows, count_vectors, find_embedder, find_uris, read_change
 
-FLAT = "Flat"
-# FAISS asks for at least this many training vectors a list.
-VECTORS_PER_LIST = 39
+__all__ = ["IndexPolicy", "build_index", "load_index", "search_index", "write_index"]
 
-
-@dataclass(frozen=True, slots=True)
-class IndexPolicy:
-    """What to build when.
-
-    Attributes:
-        flat_limit: Up to so many vectors an exact scan is fast enough.
-        recall: The recall@10 a larger index has to reach, 0 to 1.
-        queries: How many held-out queries to measure with.
-        cosine: How near a held-out query is to the vector it was made from, 0 to 1.
-        training: At most so many vectors train the lists.
-        seed: Of the sampling and of k-means.
-    """
-
-    flat_limit: int = 50_000
-    recall: float = 0.95
-    queries: int = 200
-    cosine: float = 0.8
-    training: int = 200_000
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The vectors an index is built from: one embedder's, within one snapshot."""
-
-    connection: sqlite3.Connection
-    embedder: int
-    dim: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A filled index with the effort that reached the asked recall."""
-
-    index: Any
-    factory: str
-    nlist: int
-    nprobe: int
-    microseconds: float
+Views = Callable[[Sequence[str]], list[Vectors | None]]
 
 
 def build_index(
-    connection: sqlite3.Connection, path: Path, *, fingerprint: str, policy: IndexPolicy
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    fingerprint: str,
+    policy: IndexPolicy,
+    views: Views | None = None,
 ) -> Contents:
     """Build, write and measure the index of all live vectors of an embedder.
 
@@ -81,6 +51,9 @@ def build_index(
         path: Where to write the index.
         fingerprint: The embedder's.
         policy: What to build when.
+        views: Embeds an altered view of the photo at each of some uris: (dim,) of unit length, None
+            where there is none to read. The held-out queries are such views; where they are too
+            few, the rest is made by noise as far from its vector as the views are.
 
     Raises:
         GenerationError: The embedder has no vectors here, or the written index does not hold them.
@@ -92,26 +65,24 @@ def build_index(
     if found is None or not count:
         raise GenerationError(f"There are no vectors of the embedder '{fingerprint}' to index.")
     source = Source(connection, found[0], found[1], count)
-    sample, held_out = draw_samples(source, policy)
+    training, held_out = draw_samples(source, policy, views)
     curve: list[Trial] = []
-    best = choose(source, sample, held_out, policy, curve) if count > policy.flat_limit else None
-    chosen = best or Candidate(build_flat(source), FLAT, 0, 0, 0.0)
-    write_index(chosen.index, path)
-    written = load_index(path)
-    if written.ntotal != count or written.d != source.dim:
-        raise GenerationError(
-            f"The index just written to '{path}' holds {written.ntotal} vectors of {written.d} "
-            f"numbers instead of {count} of {source.dim}: the disk or the memory is failing."
-        )
-    lookup = partial(search_index, written, nprobe=chosen.nprobe)
-    recall, microseconds = measure(connection, held_out, lookup)
+    best = choose(source, training, held_out, policy, curve) if count > policy.flat_limit else None
+    chosen = best or Candidate(build_flat(source), FLAT, 0, 0)
+    recall, microseconds = write_and_measure(chosen, path, source, held_out)
     trial = Trial(
-        index=chosen.factory, nprobe=chosen.nprobe, recall_at_10=recall, microseconds=microseconds
+        index=chosen.factory,
+        nprobe=chosen.nprobe,
+        recall_at_10=recall,
+        microseconds=microseconds,
+        items=count,
+        bytes_per_item=round(path.stat().st_size / count),
     )
     return Contents(
         index=chosen.factory,
         nprobe=chosen.nprobe,
         nlist=chosen.nlist,
+        breadth=chosen.breadth,
         count=count,
         dim=source.dim,
         fingerprint=fingerprint,
@@ -119,9 +90,25 @@ def build_index(
         last_row=last_row(connection),
         recall_at_10=recall,
         recall_queries=len(held_out.queries),
+        recall_views=held_out.views,
         build_seconds=round(time.perf_counter() - started, 3),
         curve=(*curve, trial),
     )
+
+
+def write_and_measure(
+    chosen: Candidate, path: Path, source: Source, held_out: HeldOut
+) -> tuple[float, float]:
+    """Write an index, read it back, and measure what was read: recall@10, microseconds a query."""
+    write_index(chosen.index, path)
+    written = load_index(path)
+    if written.ntotal != source.count or written.d != source.dim:
+        raise GenerationError(
+            f"The index just written to '{path}' holds {written.ntotal} vectors of {written.d} "
+            f"numbers instead of {source.count} of {source.dim}: the disk or the memory is failing."
+        )
+    lookup = partial(search_index, written, effort=chosen.nprobe)
+    return measure(source.connection, held_out, lookup, breadth=chosen.breadth)
 
 
 def last_row(connection: sqlite3.Connection) -> int:
@@ -130,8 +117,10 @@ def last_row(connection: sqlite3.Connection) -> int:
     return int(found[0]) if found else 0
 
 
-def draw_samples(source: Source, policy: IndexPolicy) -> tuple[Vectors, HeldOut]:
-    """Training vectors (T, dim), and held-out queries with their true neighbours."""
+def draw_samples(
+    source: Source, policy: IndexPolicy, views: Views | None
+) -> tuple[Vectors, HeldOut]:
+    """Training vectors (T, dim) in random order, and held-out queries with their neighbours."""
     generator = np.random.default_rng(policy.seed)
     train = min(source.count, policy.training) if source.count > policy.flat_limit else 0
     queries = min(source.count, policy.queries)
@@ -139,77 +128,58 @@ def draw_samples(source: Source, policy: IndexPolicy) -> tuple[Vectors, HeldOut]
     wanted_queries = np.sort(generator.choice(source.count, queries, replace=False))
     training: list[Vectors] = []
     asked: list[Vectors] = []
+    asked_rows: list[int] = []
     seen = 0
-    for _, vectors in stream_vectors(source.connection, source.embedder, source.dim):
-        for wanted, taken in ((wanted_training, training), (wanted_queries, asked)):
-            inside = wanted[
-                np.searchsorted(wanted, seen) : np.searchsorted(wanted, seen + len(vectors))
-            ]
-            taken.append(vectors[inside - seen])
+    for rows, vectors in source.stream():
+        inside = within(wanted_training, seen, len(vectors))
+        training.append(vectors[inside])
+        inside = within(wanted_queries, seen, len(vectors))
+        asked.append(vectors[inside])
+        asked_rows += rows[inside].tolist()
         seen += len(vectors)
-    moved = photo_like(np.concatenate(asked), policy.cosine, generator)
-    held_out = hold_out(source.connection, source.embedder, moved, source.count)
-    return np.concatenate(training), held_out
+    stored = np.concatenate(asked)
+    # Flat finds everything, whatever it is asked: no photo need be read for that.
+    seen_anew = look_again(source, asked_rows, views if train else None)
+    moved, count = held_out_queries(stored, seen_anew, policy.cosine, generator)
+    blocks = (vectors for _, vectors in source.stream())
+    held_out = true_neighbours(moved, blocks, source.count, views=count)
+    return generator.permutation(np.concatenate(training)), held_out
 
 
-def choose(
-    source: Source,
-    training: Vectors,
-    held_out: HeldOut,
-    policy: IndexPolicy,
-    curve: list[Trial],
-) -> Candidate | None:
-    """The fastest candidate that reaches the asked recall; all that was tried goes on ``curve``."""
-    lists = 2 ** round(math.log2(2 * math.sqrt(source.count)))
-    while lists > 1 and lists * VECTORS_PER_LIST > len(training):
-        lists //= 2
-    best: Candidate | None = None
-    for coding in ("Flat", "SQ8"):
-        factory = f"IVF{lists},{coding}"
-        index = fill_lists(factory, source, training, policy.seed)
-        nprobe = 1
-        while True:
-            lookup = partial(search_index, index, nprobe=nprobe)
-            recall, microseconds = measure(source.connection, held_out, lookup)
-            curve.append(
-                Trial(index=factory, nprobe=nprobe, recall_at_10=recall, microseconds=microseconds)
-            )
-            if recall >= policy.recall or nprobe >= lists:
-                break
-            nprobe = min(2 * nprobe, lists)
-        if recall >= policy.recall and (best is None or microseconds < best.microseconds):
-            best = Candidate(index, factory, lists, nprobe, microseconds)
-    return best
+def within(wanted: Rows, start: int, count: int) -> Rows:
+    """Those of some places, ascending, that lie in a block, counted from its start."""
+    ends = np.searchsorted(wanted, [start, start + count])
+    return wanted[ends[0] : ends[1]] - start
 
 
-def fill_lists(factory: str, source: Source, training: Vectors, seed: int) -> Any:
-    """Train an IVF index and add all vectors."""
-    index: Any = faiss.index_factory(source.dim, factory, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed = seed
-    index.train(training)
-    for rows, vectors in stream_vectors(source.connection, source.embedder, source.dim):
-        index.add_with_ids(vectors, rows)
-    return index
+def look_again(source: Source, rows: Sequence[int], views: Views | None) -> list[Vectors | None]:
+    """An altered view (dim,) of the photo behind each row, None where there is none."""
+    if views is None:
+        return [None] * len(rows)
+    uris = find_uris(source.connection, rows)
+    return views([uris[row] for row in rows])
 
 
-def build_flat(source: Source) -> Any:
-    """An exact index of all vectors.
+def held_out_queries(
+    stored: Vectors,
+    seen_anew: Sequence[Vectors | None],
+    cosine: float,
+    generator: np.random.Generator,
+) -> tuple[Vectors, int]:
+    """Queries (Q, dim) that are like photos of the items with the vectors ``stored`` (Q, dim).
 
-    IndexIDMap, not IndexIDMap2: the vectors themselves are read from the database, and the second
-    would build a reverse map of all row numbers at every opening.
+    Returns:
+        The queries, and how many of them are views. The others are vectors moved by noise to the
+        views' median cosine, or to ``cosine`` if there is no view.
     """
-    index = faiss.IndexIDMap(faiss.IndexFlatIP(source.dim))
-    for rows, vectors in stream_vectors(source.connection, source.embedder, source.dim):
-        index.add_with_ids(vectors, rows)
-    return index
-
-
-def effort(nprobe: int, selector: Any = None) -> Any:
-    """Search parameters of one call: they never touch the index, so calls cannot disturb others."""
-    # FAISS's own type hints do not know these keywords.
-    plain: Any = faiss.SearchParameters
-    lists: Any = faiss.SearchParametersIVF
-    return lists(nprobe=nprobe, sel=selector) if nprobe else plain(sel=selector)
+    there = np.array([view is not None for view in seen_anew], bool)
+    queries = np.array(stored)
+    for row in np.flatnonzero(there):
+        queries[row] = seen_anew[row]
+    if there.any():
+        cosine = float(np.clip(np.median((queries * stored).sum(axis=1)[there]), 0, 1))
+    queries[~there] = photo_like(stored[~there], cosine, generator)
+    return queries, int(there.sum())
 
 
 def write_index(index: Any, path: Path) -> None:
@@ -235,11 +205,3 @@ def load_index(path: Path) -> Any:
             f"'{path}' is no index FAISS can read: {error}. Go back to another generation with "
             "'niteru rollback', or build a new one with 'niteru index'."
         ) from error
-
-
-def search_index(
-    index: Any, queries: Vectors, width: int, *, nprobe: int, selector: Any = None
-) -> tuple[Vectors, Rows]:
-    """Scores and row numbers (B, width), best first; -1 pads where there are no more."""
-    scores, rows = index.search(queries, width, params=effort(nprobe, selector))
-    return scores, rows

@@ -2,19 +2,20 @@
 
 The catalogue's own vectors as queries would say nothing: each finds itself, which a coarse index
 does best. A photo of the same item by somebody else lies near its vector, not on it, so held-out
-queries are sampled vectors moved by noise to a stated cosine.
+queries are altered views of catalogue photos, embedded anew, or else sampled vectors moved by noise
+to the views' cosine.
 """
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from indexer.protocols import Vectors
-from indexer.reading import Rows, find_rows, stream_vectors
+from indexer.reading import Rows, find_rows
 
 K = 10
 # Above the rounding of a float32 inner product: an equal neighbour is as good as the listed one.
@@ -36,11 +37,13 @@ class HeldOut:
         queries: (Q, dim) float32 of unit length.
         thresholds: (Q,) cosine of the tenth neighbour (of the last, if there are fewer).
         neighbours: Ten, or how many vectors there are if fewer.
+        views: How many of the queries are altered photos; the others are made by noise.
     """
 
     queries: Vectors
     thresholds: npt.NDArray[np.float64]
     neighbours: int
+    views: int = 0
 
 
 def photo_like(vectors: Vectors, cosine: float, generator: np.random.Generator) -> Vectors:
@@ -54,40 +57,40 @@ def photo_like(vectors: Vectors, cosine: float, generator: np.random.Generator) 
     return unit
 
 
-def hold_out(
-    connection: sqlite3.Connection, embedder: int, queries: Vectors, count: int
+def true_neighbours(
+    queries: Vectors, blocks: Iterable[Vectors], count: int, *, views: int = 0
 ) -> HeldOut:
-    """Find the true neighbours of queries (Q, dim) by looking at every vector."""
+    """Find the true neighbours of queries (Q, dim) by looking at all of ``count`` vectors."""
     neighbours = min(K, count)
     best = np.full((len(queries), neighbours), -np.inf)
-    for _, vectors in stream_vectors(connection, embedder, queries.shape[1]):
+    for vectors in blocks:
         scores = np.concatenate([best, (queries @ vectors.T).astype(np.float64)], axis=1)
         best = -np.partition(-scores, neighbours - 1, axis=1)[:, :neighbours]
-    return HeldOut(queries, best.min(axis=1), neighbours)
+    return HeldOut(queries, best.min(axis=1), neighbours, views)
 
 
 def measure(
-    connection: sqlite3.Connection, held_out: HeldOut, lookup: Lookup
+    connection: sqlite3.Connection, held_out: HeldOut, lookup: Lookup, *, breadth: int = 1
 ) -> tuple[float, float]:
-    """Recall@10 of an index and the time of one query.
+    """Recall@10 of an index and the time of one query, the ranking of its candidates with it.
 
     Args:
         connection: For the true vectors of what the index proposes.
         held_out: Queries with their true neighbours.
         lookup: (queries (Q, dim), width) -> scores and row numbers (Q, width), -1 pads.
+        breadth: How many times as many candidates as an exact index needs.
 
     Returns:
         The part of the true neighbours that are among the candidates, and microseconds a query.
     """
-    width = fetch_width(K)
-    started = time.perf_counter()
-    rows = np.concatenate([lookup(query[None], width)[1] for query in held_out.queries])
-    microseconds = (time.perf_counter() - started) / len(rows) * 1e6
-    dim = held_out.queries.shape[1]
-    found = find_rows(connection, dim, (int(row) for row in np.unique(rows) if row >= 0))
-    hits = 0
-    for query, threshold, proposed in zip(held_out.queries, held_out.thresholds, rows, strict=True):
-        vectors = [found[int(row)].vector for row in proposed if int(row) in found]
+    width, dim, hits, seconds = breadth * fetch_width(K), held_out.queries.shape[1], 0, 0.0
+    for query, threshold in zip(held_out.queries, held_out.thresholds, strict=True):
+        started = time.perf_counter()
+        rows = lookup(query[None], width)[1][0]
+        found = find_rows(connection, dim, (int(row) for row in rows if row >= 0))
+        seconds += time.perf_counter() - started
+        vectors = [found[int(row)].vector for row in rows if int(row) in found]
         near = sum(float(vector @ query) >= threshold - TOLERANCE for vector in vectors)
         hits += min(near, held_out.neighbours)
-    return hits / (len(rows) * held_out.neighbours), microseconds
+    count = len(held_out.queries)
+    return hits / (count * held_out.neighbours), seconds / count * 1e6

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from indexer.engines.candidates import is_graph
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.view import Passing, View, top_rows
 from indexer.protocols import Hit, Vectors
@@ -28,7 +29,7 @@ WIDEN = 4
 FEW = 0.01
 # Otherwise this many times as many lists are probed, and more as less passes: an index that finds
 # .95 unfiltered has to find .99 filtered (tests/indexer/test_filtered_recall.py).
-FILTERED = 4
+FILTERED = 8
 
 Candidates = tuple[Vectors, Rows]
 
@@ -39,6 +40,7 @@ class Task(NamedTuple):
     numbers: list[int]
     width: int
     nprobe: int
+    scan: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Search:
     def run(self, queries: Vectors, *, exact: bool, effort: int | None) -> list[list[Hit]]:
         """Answer each query (B, dim): score descending, then id ascending."""
         opened, dim = self.view.opened, queries.shape[1]
-        lists = opened.manifest.nlist
+        lists, breadth = opened.most_effort, opened.manifest.breadth
         known = find_rows_by_id(self.connection, self.view.embedder, sorted(self.excluded))
         # Of the excluded items only those that could have been answered make it shorter.
         hidden = len(known) if self.passing is None else int(self.passing.holds(known).sum())
@@ -72,21 +74,24 @@ class Search:
         scan = not opened.exact and (exact or self.few())
         nprobe = lists if exact else self.effort(max(1, effort or opened.manifest.nprobe), lists)
         everyone = list(range(len(queries)))
-        tasks = [Task(everyone, fetch_width(self.limit + hidden), nprobe)] if expected > 0 else []
+        width = breadth * fetch_width(self.limit + hidden)
+        tasks = [Task(everyone, width, nprobe, scan)] if expected > 0 else []
         while tasks:
-            numbers, width, nprobe = tasks.pop()
+            numbers, width, nprobe, scan = tasks.pop()
             if not numbers:
                 continue
             width = min(width, len(self.view))
             parts = self.propose(queries[numbers], width, nprobe, scan=scan)
             found = find_rows(self.connection, dim, distinct_rows(parts))
-            short = Task([], WIDEN * width, min(WIDEN * nprobe, lists))
-            cut = Task([], WIDEN * width, nprobe)
+            # What a graph does not lead to, only a scan finds.
+            last = nprobe >= lists and width >= len(self.view)
+            short = Task([], WIDEN * width, min(WIDEN * nprobe, lists), scan or last)
+            cut = Task([], WIDEN * width, nprobe, scan)
             for place, number in enumerate(numbers):
                 mine = [(scores[place], rows[place]) for scores, rows in parts]
                 hits, doubt = self.rank(queries[number], mine, found)
                 answers[number] = hits
-                if len(hits) < expected and (width < len(self.view) or nprobe < lists):
+                if len(hits) < expected and not (last and (scan or opened.exact)):
                     short.numbers.append(number)
                 elif width < len(self.view) and hits and not settled(hits, mine, width, doubt):
                     cut.numbers.append(number)
@@ -98,9 +103,12 @@ class Search:
         return self.passing is not None and len(self.passing) < FEW * len(self.view)
 
     def effort(self, nprobe: int, lists: int) -> int:
-        """Lists to probe: more, the less passes."""
+        """Lists to probe, or the length of a graph's list of candidates: more, the less passes."""
         if self.passing is not None and len(self.passing):
-            nprobe = math.ceil(FILTERED * nprobe * math.sqrt(len(self.view) / len(self.passing)))
+            rarity = len(self.view) / len(self.passing)
+            # A graph is walked through what does not pass as well, so it has to be as much longer.
+            graph = is_graph(self.view.opened.manifest.index)
+            nprobe = math.ceil(FILTERED * nprobe * (rarity if graph else math.sqrt(rarity)))
         return min(nprobe, lists)
 
     def propose(
@@ -131,7 +139,8 @@ class Search:
         """The answers among one query's candidates by their true vectors.
 
         Returns:
-            The answers, and how far a candidate's proposed score was from the true one at most.
+            The answers, and by how much a score proposed for an equal or better candidate may be
+            lower than the last answer's.
         """
         proposed = {
             int(row): float(score)
@@ -142,10 +151,16 @@ class Search:
         if not proposed:
             return [], 0.0
         scores = cosines(np.stack([found[row].vector for row in proposed]), query)
-        doubt = float(np.abs(scores - np.array(list(proposed.values()))).max())
+        given = np.array(list(proposed.values()))
         hits = [Hit(found[row].id, float(s)) for row, s in zip(proposed, scores, strict=True)]
         kept = [hit for hit in hits if hit.id not in self.excluded]
-        return sorted(kept, key=lambda hit: (-hit.score, hit.id))[: self.limit], doubt
+        best = sorted(kept, key=lambda hit: (-hit.score, hit.id))[: self.limit]
+        if best and self.view.opened.manifest.breadth > 1:
+            # Codes so coarse err by more than neighbours differ. Equal vectors have equal codes
+            # all the same, so that it can be told whether a tie goes on.
+            tied = np.abs(scores - best[-1].score) <= TOLERANCE
+            return best, best[-1].score - float(given[tied].min())
+        return best, float(np.abs(scores - given).max())
 
 
 def cosines(vectors: Vectors, query: Vectors) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from indexer.engines.candidates import is_exact, is_graph
 from indexer.engines.faiss_index import load_index, search_index
 from indexer.errors import GenerationCorruptError, GenerationError
 from indexer.generations import GENERATIONS, INDEX, verify
@@ -31,7 +32,13 @@ class OpenIndex:
     @property
     def exact(self) -> bool:
         """Whether it holds the vectors unrounded, so that probing all lists is exact."""
-        return self.manifest.index.endswith("Flat")
+        return is_exact(self.manifest.index)
+
+    @property
+    def most_effort(self) -> int:
+        """The effort beyond which more finds no more."""
+        manifest = self.manifest
+        return manifest.count if is_graph(manifest.index) else manifest.nlist
 
 
 def open_index(store: Path, generation: str) -> OpenIndex:
@@ -115,12 +122,12 @@ class View:
         return self.opened.manifest.count - len(self.removed) + len(self.added)
 
     def search(
-        self, queries: Vectors, width: int, nprobe: int, passing: Passing | None = None
+        self, queries: Vectors, width: int, effort: int, passing: Passing | None = None
     ) -> list[tuple[Vectors, Rows]]:
         """Candidates from the index and from beside it: scores and rows (B, width) of each."""
         # What passes is there: rows that were removed need not be told apart then.
         selector = self.selector if passing is None else passing.selector
-        index = search_index(self.opened.index, queries, width, nprobe=nprobe, selector=selector)
+        index = search_index(self.opened.index, queries, width, effort=effort, selector=selector)
         added, vectors = self.added, self.vectors
         if passing is not None:
             kept = passing.holds(added)
