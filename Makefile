@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export NITERU_DATA ?= $(if $(DATA),$(abspath $(DATA)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test check format bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: install ## run the benchmarks, which print tables (ARGS is handed to each
 	@for bench in tests/bench/bench_*.py; do \
 	  printf '\n== %s\n' "$$bench"; $(BIN)/python "$$bench" $(ARGS) || exit 1; \
 	done
+
+soak: install ## try to lose, mix or break what a store holds, for minutes (ARGS is handed on)
+	$(BIN)/python tests/bench/soak_store.py $(ARGS)
 
 clean: ## delete what these targets made
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,6 +12,7 @@ SMALL = {
     "bench_http": ["--items", "12", "--requests", "24", "--rounds", "1"],
     "bench_indexing": ["--items", "12", "--rounds", "1"],
     "bench_embedding": ["--items", "12", "--rounds", "1"],
+    "bench_search": ["--items", "3000", "--dim", "32", "--queries", "20", "--publishes", "2"],
     "bench_sampling": ["--preset", "tiny", "--sizes", "4", "--batches", "1", "2", "--rounds", "1"],
 }
 

@@ -107,7 +107,7 @@ def parameters(index: Any, effort: int, selector: Any = None) -> Any:
     # FAISS's own type hints do not know these keywords.
     plain: Any = faiss.SearchParameters
     lists: Any = faiss.SearchParametersIVF
-    graph: Any = faiss.SearchParametersHNSW
+    graph: Any = faiss.SearchParametersHNSW  # type: ignore[attr-defined]
     if isinstance(index, faiss.IndexIVF):
         return lists(nprobe=effort, sel=selector)
     if effort:

@@ -33,6 +33,7 @@ from indexer.reading import Rows, count_vectors, find_embedder, find_uris, read_
 
 __all__ = ["IndexPolicy", "build_index", "load_index", "search_index", "write_index"]
 
+WRITE_BYTES = 1 << 20
 Views = Callable[[Sequence[str]], list[Vectors | None]]
 
 
@@ -174,8 +175,9 @@ def held_out_queries(
     """
     there = np.array([view is not None for view in seen_anew], bool)
     queries = np.array(stored)
-    for row in np.flatnonzero(there):
-        queries[row] = seen_anew[row]
+    for row, view in enumerate(seen_anew):
+        if view is not None:
+            queries[row] = view
     if there.any():
         cosine = float(np.clip(np.median((queries * stored).sum(axis=1)[there]), 0, 1))
     queries[~there] = photo_like(stored[~there], cosine, generator)
@@ -183,13 +185,32 @@ def held_out_queries(
 
 
 def write_index(index: Any, path: Path) -> None:
-    """Write an index, saying a full disk in Python's way."""
-    try:
-        faiss.write_index(index, str(path))
-    except RuntimeError as error:  # all that FAISS raises
-        if "No space left" in str(error) or "quota" in str(error):
-            raise OSError(errno.ENOSPC, "No space left on device", str(path)) from error
-        raise OSError(errno.EIO, f"FAISS could not write the index: {error}", str(path)) from error
+    """Write an index.
+
+    Through Python's file, because FAISS's own only prints what fails when a file is closed, and a
+    full disk may be told of no sooner.
+
+    Raises:
+        OSError: It could not be written; ENOSPC if no space is left.
+    """
+    failures: list[OSError] = []
+    with path.open("wb") as file:
+
+        def put(data: bytes) -> None:
+            try:
+                file.write(data)
+            except OSError as error:  # FAISS makes another error of it
+                failures.append(error)
+                raise
+
+        try:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(put, WRITE_BYTES))
+        except Exception as error:
+            if failures:
+                raise failures[0] from error
+            raise OSError(
+                errno.EIO, f"FAISS could not write the index: {error}", str(path)
+            ) from error
 
 
 def load_index(path: Path) -> Any:

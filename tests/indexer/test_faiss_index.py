@@ -115,8 +115,12 @@ def test_a_full_disk_and_a_foreign_file_are_said_in_our_words(tmp_path) -> None:
     if Path("/dev/full").exists():
         with pytest.raises(OSError, match="No space left"):
             write_index(index, Path("/dev/full"))
-    with pytest.raises(OSError, match="FAISS could not write"):
+        with pytest.raises(OSError, match="No space left"):  # told of only at its closing
+            write_index(faiss.IndexFlatIP(4), Path("/dev/full"))
+    with pytest.raises(FileNotFoundError):
         write_index(index, tmp_path / "no" / "folder")
+    with pytest.raises(OSError, match="FAISS could not write"):
+        write_index(faiss.IndexSplitVectors(4), tmp_path / "x")
     (tmp_path / "x").write_bytes(b"IxFIgarbage")
     with pytest.raises(GenerationCorruptError, match="no index FAISS can read"):
         load_index(tmp_path / "x")
