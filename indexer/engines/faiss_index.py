@@ -204,7 +204,8 @@ def write_index(index: Any, path: Path) -> None:
                 raise
 
         try:
-            faiss.write_index(index, faiss.PyCallbackIOWriter(put, WRITE_BYTES))
+            callback: Any = faiss.PyCallbackIOWriter  # type: ignore[attr-defined]
+            faiss.write_index(index, callback(put, WRITE_BYTES))
         except Exception as error:
             if failures:
                 raise failures[0] from error
