@@ -46,7 +46,7 @@ def engine(tmp_path_factory, vectors):
 
     made = publish(store, build)
     pool.close()
-    assert made.manifest.index.startswith("IVF")
+    assert made.manifest.index != "Flat"
     with FaissEngine.open(store) as opened:
         yield opened
 
