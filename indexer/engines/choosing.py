@@ -2,8 +2,8 @@
 
 A kind is tried with rising effort until it reaches the asked recall@10 on held-out, photo-like
 queries. The time of a search counts the ranking of its candidates, and is carried over from the
-sample to all items (``Kind.growth``). Of those that reach the recall and fit into the asked memory,
-the cheapest is built of all items and measured again; if it misses there, the next cheapest is.
+sample to all items (``expected_time``). Of those that reach the recall and fit into the asked
+memory, the cheapest is built of all items and measured again; if it misses there, the next is.
 """
 
 import sqlite3
@@ -101,10 +101,12 @@ def choose(
     """
     flat = (4 * source.dim + ROW_NUMBER) * source.count
     fitting = [kind for kind in KINDS if fits(kind, source, policy)]
-    tried = try_on_sample(source, training[: policy.sample], held_out.queries, policy, fitting)
+    per_row = ranking_time(source)
+    sample = training[: policy.sample]
+    tried = try_on_sample(source, sample, held_out.queries, policy, fitting, per_row)
     curve += [trial for _, trials in tried for trial in trials]
     reached = [
-        (kind.growth(trials[-1].items or 1, source.count) * trials[-1].microseconds, number, kind)
+        (expected_time(kind, trials[-1], per_row, len(sample), source.count), number, kind)
         for number, (kind, trials) in enumerate(tried)
         if trials[-1].recall_at_10 >= policy.recall
     ]
@@ -130,11 +132,15 @@ def fits(kind: Kind, source: Source, policy: IndexPolicy) -> bool:
 
 
 def try_on_sample(
-    source: Source, sample: Vectors, queries: Vectors, policy: IndexPolicy, kinds: list[Kind]
+    source: Source,
+    sample: Vectors,
+    queries: Vectors,
+    policy: IndexPolicy,
+    kinds: list[Kind],
+    per_row: float,
 ) -> list[tuple[Kind, list[Trial]]]:
     """Each kind with what was measured of it on a sample (S, dim), the best recall last."""
     held_out = true_neighbours(queries, [sample], len(sample))
-    per_row = ranking_time(source)
     tried = []
     for kind in kinds:
         lists = list_count(len(sample), len(sample))
@@ -143,6 +149,15 @@ def try_on_sample(
         attempt = on_sample(index, kind, sample, held_out, per_row)
         tried.append((kind, raise_effort(attempt, kind, lists, policy.recall)))
     return tried
+
+
+def expected_time(kind: Kind, trial: Trial, per_row: float, tried: int, count: int) -> float:
+    """Microseconds of a search among ``count`` items, from one among the ``tried``.
+
+    Only looking for candidates takes longer among more items; ranking them does not.
+    """
+    ranking = per_row * kind.breadth * fetch_width(K)
+    return kind.growth(tried, count) * max(0.0, trial.microseconds - ranking) + ranking
 
 
 def ranking_time(source: Source) -> float:

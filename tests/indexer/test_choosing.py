@@ -10,12 +10,13 @@ from indexer.database import ReaderPool, connect
 from indexer.embedders import ColourLayoutEmbedder
 from indexer.engines import choosing
 from indexer.engines.candidates import KINDS, is_exact, is_graph
-from indexer.engines.choosing import IndexPolicy
+from indexer.engines.choosing import IndexPolicy, expected_time
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import build_index, held_out_queries
 from indexer.errors import GenerationError
 from indexer.filters import parse_filter
 from indexer.generations import current, publish
+from indexer.manifest import Trial
 from indexer.protocols import Item
 from indexer.store import Record, delete, open_writer, upsert
 from indexer.views import draw_view, embed_views
@@ -110,6 +111,13 @@ def test_a_kind_that_misses_on_all_items_makes_way_for_the_next(tmp_path, monkey
     monkeypatch.setattr(choosing, "build_candidate", refuse)
     assert make(tmp_path, IndexPolicy(flat_limit=0, recall=0.5)).index == "Flat"
     assert sorted(asked) == sorted(kind.name for kind in KINDS)
+
+
+def test_looking_takes_longer_among_more_items_and_ranking_does_not() -> None:
+    trial = Trial(index="x", nprobe=1, recall_at_10=1, microseconds=100 + 36 * 2)
+    lists, graph = KINDS[0], KINDS[-1]
+    assert expected_time(lists, trial, 2, 100, 10_000) == pytest.approx(100 * 10 + 72)
+    assert expected_time(graph, trial, 2, 100, 10_000) == pytest.approx(100 * 2 + 72)
 
 
 def test_what_is_exact_is_told_from_its_name() -> None:
