@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from indexer.engines.candidates import is_graph
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.view import Passing, View, top_rows
 from indexer.protocols import Hit, Vectors
@@ -29,7 +28,7 @@ WIDEN = 4
 FEW = 0.01
 # Otherwise this many times as many lists are probed, and more as less passes: an index that finds
 # .95 unfiltered has to find .99 filtered (tests/indexer/test_filtered_recall.py).
-FILTERED = 8
+FILTERED = 12
 
 Candidates = tuple[Vectors, Rows]
 
@@ -105,10 +104,9 @@ class Search:
     def effort(self, nprobe: int, lists: int) -> int:
         """Lists to probe, or the length of a graph's list of candidates: more, the less passes."""
         if self.passing is not None and len(self.passing):
-            rarity = len(self.view) / len(self.passing)
-            # A graph is walked through what does not pass as well, so it has to be as much longer.
-            graph = is_graph(self.view.opened.manifest.index)
-            nprobe = math.ceil(FILTERED * nprobe * (rarity if graph else math.sqrt(rarity)))
+            # So that as many vectors are compared, whatever passes: what does not costs a look at
+            # one bit.
+            nprobe = math.ceil(FILTERED * nprobe * len(self.view) / len(self.passing))
         return min(nprobe, lists)
 
     def propose(
