@@ -3,6 +3,7 @@
     python -m tests.bench.gallery                  lists the rows
     python -m tests.bench.gallery ROW [ROW ...]    trains, measures and draws rows, each only once
     python -m tests.bench.gallery --table          puts figures and pictures into the page
+    python -m tests.bench.gallery --cifar10        only makes folders of photos of CIFAR-10's sheets
 
 Interrupt a training and run the same again: it goes on. With --minutes a row is only tried: its
 weights, figures and pictures go to OUT/tries, never into the page.
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from service.commands.console import say
 from tests.bench.gallery.page import read_figures, render
+from tests.bench.gallery.pictures import write_cifar
 from tests.bench.gallery.rows import OUT, ROWS, find_row
 from tests.bench.gallery.running import Gallery
 from tests.bench.pages import fill_page
@@ -34,6 +36,9 @@ def main(words: Sequence[str] | None = None) -> int:
             page: Path = asked.page
             page.write_text(fill_page(page.read_text("utf-8"), render(FIGURES)), "utf-8")
             say(f"{page}: figures and pictures are those of {FIGURES}.")
+        elif asked.cifar10:
+            data: Path = asked.data or Path(os.environ.get("NITERU_DATA", ""))
+            write_cifar(data / "cifar-10", asked.out / "cifar10")
         elif asked.rows:
             run_rows(asked)
         else:
@@ -60,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--again", action="store_true", help="train anew, whatever there is")
     options.add_argument("--minutes", type=float, help="only try, for so long")
     options.add_argument("--table", action="store_true", help="fill the page")
+    options.add_argument("--cifar10", action="store_true", help="lay out CIFAR-10 as photos")
     options.add_argument("--page", type=Path, default=PAGE, help="which page")
     return options
 

@@ -274,6 +274,12 @@ PICTURES = (
         f"{_SWAP} --rows 6 --picture docs/embedding/side_by_side.jpg",
     ),
     Picture(
+        "side_by_side_rest", "The same queries, and what the study's other rows find",
+        f"niteru evaluate retrieval {OUT}/vae {OUT}/info-vae {OUT}/reach-0 {OUT}/reach-6 "
+        f"{OUT}/auxiliary {OUT}/ordinary {OUT}/sample {_SWAP} --rows 3 "
+        "--picture docs/embedding/side_by_side_rest.jpg",
+    ),
+    Picture(
         "dial_picture", "One photo, and what vectors of several rates say of it",
         f"python -m tests.bench.study --dial {OUT}/rate-005 {OUT}/rate-020 {OUT}/whole "
         f"{OUT}/rate-180 --photo {DATA}/background-swap/0002.jpg "
