@@ -4,25 +4,23 @@
 
 Written beside, handed to the disk and renamed, so a file that is there is whole; the same photo
 for two items is one file. An item's row in ``items.sqlite`` is written after its photo and removed
-before it: a crash may leave a photo that nobody names, never an item without its photo.
+before it: a crash may leave a photo that nobody names, never an item without its photo. Whoever
+keeps or drops photos holds the store's writer lock meanwhile, so that none is dropped that another
+process is about to name.
 """
 
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
-from indexer.database import connect, storage_errors
+from indexer.database import storage_errors
 from indexer.filesystem import FileSystem, LocalFileSystem
 
 PHOTOS = "photos"
 BEGUN = ".part"
-
-
-def is_own(store: Path, uri: str) -> bool:
-    """Whether a photo is one that this store keeps."""
-    return uri.startswith(prefix_of(store))
 
 
 def prefix_of(store: Path) -> str:
@@ -64,18 +62,12 @@ def keep_photo(
     return target, sha256
 
 
-def drop_unused(store: Path, uris: Iterable[str]) -> None:
-    """Remove photos of the store that no item names any more; others are left alone."""
-    mine = [uri for uri in dict.fromkeys(uris) if is_own(store, uri)]
-    if not mine:
-        return
-    connection = connect(store)
-    try:
-        for uri in mine:
-            row = connection.execute(
-                "SELECT 1 FROM items WHERE uri = ? AND deleted = 0 LIMIT 1", (uri,)
-            ).fetchone()
-            if row is None:
-                Path(uri).unlink(missing_ok=True)
-    finally:
-        connection.close()
+def drop_unused(store: Path, connection: sqlite3.Connection, uris: Iterable[str]) -> None:
+    """Remove those photos of the store that no item names any more; others are left alone."""
+    mine = prefix_of(store)
+    for uri in dict.fromkeys(uri for uri in uris if uri.startswith(mine)):
+        row = connection.execute(
+            "SELECT 1 FROM items WHERE uri = ? AND deleted = 0 LIMIT 1", (uri,)
+        ).fetchone()
+        if row is None:
+            Path(uri).unlink(missing_ok=True)

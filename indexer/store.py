@@ -251,21 +251,31 @@ def open_writer(store: Path, *, wait: float = 0.0) -> Iterator[StoreWriter]:
         yield StoreWriter(store, connection)
 
 
-def upsert(store: Path, records: Sequence[Record], *, fingerprint: str, wait: float = 0.0) -> int:
-    """Add or replace items of a store that has this embedder's vectors; returns the change number.
+@contextmanager
+def change_store(store: Path, *, wait: float = 0.0) -> Iterator[StoreWriter]:
+    """Open a store that is there for writing.
 
     Args:
         store: Its folder.
-        records: What to store.
-        fingerprint: The embedder's.
         wait: Seconds to wait for another writer.
+
+    Raises:
+        NoStoreError: There is no store at this path.
+        StoreBusyError, StoreVersionError, StoreCorruptError: See ``open_writer``.
+    """
+    connect(store).close()
+    with open_writer(store, wait=wait) as writer:
+        yield writer
+
+
+def upsert(store: Path, records: Sequence[Record], *, fingerprint: str) -> int:
+    """Add or replace items of a store that has this embedder's vectors; returns the change number.
 
     Raises:
         NoStoreError: There is no store at this path.
         FingerprintMismatchError: The store has vectors, but none of this embedder.
     """
-    connect(store).close()
-    with open_writer(store, wait=wait) as writer:
+    with change_store(store) as writer:
         known = [f for (f,) in writer.connection.execute("SELECT fingerprint FROM embedders")]
         if known and fingerprint not in known:
             raise FingerprintMismatchError(
@@ -274,17 +284,11 @@ def upsert(store: Path, records: Sequence[Record], *, fingerprint: str, wait: fl
         return writer.upsert(records, fingerprint=fingerprint)
 
 
-def delete(store: Path, ids: Iterable[str], *, wait: float = 0.0) -> int:
+def delete(store: Path, ids: Iterable[str]) -> int:
     """Delete items of a store for all embedders; returns how many there were.
-
-    Args:
-        store: Its folder.
-        ids: Of the items.
-        wait: Seconds to wait for another writer.
 
     Raises:
         NoStoreError: There is no store at this path.
     """
-    connect(store).close()
-    with open_writer(store, wait=wait) as writer:
+    with change_store(store) as writer:
         return writer.delete(ids)

@@ -61,7 +61,11 @@ async def get_image(request: Request, item_id: str, state: Shared) -> Response:
 @router.get("/items/{item_id:path}", summary="An item")
 async def get_item(request: Request, item_id: str, state: Shared) -> ItemResponse:
     """Read an item by its id. Slashes may stand as they are or as `%2F`."""
-    item = await find(state, item_id)
+    return describe(request, await find(state, item_id))
+
+
+def describe(request: Request, item: Item) -> ItemResponse:
+    """An item as it goes over the wire."""
     return ItemResponse(
         id=item.id,
         sha256=item.sha256,

@@ -13,8 +13,8 @@ from service.errors import (
     UnusableImageError,
 )
 from service.forms import read_files
-from service.links import image_link
 from service.queries import Examples, read_query
+from service.routes_items import describe
 from service.schemas import EmbedResponse, Hit, SearchResponse, Timings
 from service.schemas_search import (
     MANY,
@@ -177,12 +177,9 @@ def hits(request: Request, answer: Answer) -> list[Hit]:
     """The items found as they go over the wire."""
     return [
         Hit(
-            id=match.item.id,
+            **describe(request, match.item).model_dump(),
             score=match.score,
             collapsed=list(match.collapsed),
-            sha256=match.item.sha256,
-            attributes=dict(match.item.attributes),
-            image=image_link(request, match.item.id),
         )
         for match in answer.matches
     ]

@@ -11,7 +11,8 @@ from starlette.datastructures import UploadFile
 
 from service.errors import InvalidRequestError, ServiceError, UnknownItemError
 from service.forms import read_options
-from service.links import image_link, item_path
+from service.links import item_path
+from service.routes_items import get_item
 from service.routes_search import IMAGE_BODIES
 from service.schemas import ItemResponse
 from service.schemas_items import (
@@ -110,7 +111,7 @@ async def put_item(
         put = Put(item_id, query.options.told, query.data, vector)
         (new,) = await state.run(lambda: state.shelf.put([put]))
     headers = {"Location": item_path(item_id)} if new else {}
-    told = await describe(request, state, item_id)
+    told = await get_item(request, item_id, state)
     return JSONResponse(told.model_dump(mode="json"), 201 if new else 200, headers)
 
 
@@ -126,7 +127,7 @@ async def change_item(
         (known,) = await state.run(lambda: state.shelf.describe({item_id: asked.told}))
         if not known:
             raise UnknownItemError(item_id)
-    return await describe(request, state, item_id)
+    return await get_item(request, item_id, state)
 
 
 @router.delete("/items/{item_id:path}", status_code=204, summary="Delete an item")
@@ -137,19 +138,6 @@ async def delete_item(item_id: str, state: Shared) -> Response:
     if not known:
         raise UnknownItemError(item_id)
     return Response(status_code=204)
-
-
-async def describe(request: Request, state: State, item_id: str) -> ItemResponse:
-    """An item as it is now."""
-    item = await state.run(lambda: state.searcher.item(item_id))
-    if item is None:  # deleted by another client meanwhile
-        raise UnknownItemError(item_id)
-    return ItemResponse(
-        id=item.id,
-        sha256=item.sha256,
-        attributes=dict(item.attributes),
-        image=image_link(request, item.id),
-    )
 
 
 async def read_batch(request: Request) -> tuple[BatchOptions, Mapping[str, bytes]]:

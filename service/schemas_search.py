@@ -1,4 +1,4 @@
-"""How to search: the options that stand in a query string, a form or a JSON body."""
+"""How to search, once or many times: options of a query string, a form or a JSON body."""
 
 import json
 from typing import Annotated

@@ -129,6 +129,7 @@ def thin(
     ids = [hit.id for hit in hits]
     groups = _values(engine, ids, wanted.group_by)
     vectors = [None] * len(ids) if wanted.collapse is None else engine.vectors(ids)
+    copies = 2.0 if wanted.collapse is None else wanted.collapse  # no cosine reaches 2
     kept: list[Hit] = []
     kept_vectors: list[Vectors] = []
     folded: list[list[str]] = []
@@ -139,7 +140,7 @@ def thin(
         if vector is not None and kept_vectors:
             cosines = np.stack(kept_vectors) @ vector
             best = int(cosines.argmax())
-            if cosines[best] >= (wanted.collapse or 0.0):
+            if cosines[best] >= copies:
                 folded[best].append(hit.id)
                 continue
         if group is not None:

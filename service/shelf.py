@@ -13,7 +13,7 @@ from typing import TypeVar
 import indexer.errors
 from indexer.own_photos import drop_unused, keep_photo
 from indexer.protocols import Engine, Item, Scalar, Vectors
-from indexer.store import Record, delete, upsert
+from indexer.store import Record, StoreWriter, change_store
 from service.errors import NotReadyError, StoreBusyError
 from service.searcher import image_type
 
@@ -64,11 +64,11 @@ class Shelf:
             indexer.errors.StoreFullError: No space is left; nothing was stored.
         """
 
-        def write() -> list[bool]:
+        def write(writer: StoreWriter) -> list[bool]:
             before = self.engine.get([put.id for put in puts])
             records = [Record(self._item(put), put.vector) for put in puts]
-            upsert(self.store, records, fingerprint=self.fingerprint, wait=WAIT)
-            drop_unused(self.store, (item.uri for item in before if item is not None))
+            writer.upsert(records, fingerprint=self.fingerprint)
+            self._drop(writer, before)
             return [item is None for item in before]
 
         return self._alone(write)
@@ -80,7 +80,7 @@ class Shelf:
             StoreBusyError, NotReadyError: See ``put``.
         """
 
-        def write() -> list[bool]:
+        def write(writer: StoreWriter) -> list[bool]:
             found = self.engine.get(list(changes))
             records = [
                 Record(Item(item.id, item.uri, item.sha256, dict(changes[item.id])), None)
@@ -88,7 +88,7 @@ class Shelf:
                 if item is not None
             ]
             if records:
-                upsert(self.store, records, fingerprint=self.fingerprint, wait=WAIT)
+                writer.upsert(records, fingerprint=self.fingerprint)
             return [item is not None for item in found]
 
         return self._alone(write)
@@ -100,12 +100,10 @@ class Shelf:
             StoreBusyError, NotReadyError: See ``put``.
         """
 
-        def write() -> list[bool]:
+        def write(writer: StoreWriter) -> list[bool]:
             found = self.engine.get(list(ids))
-            there = [item for item in found if item is not None]
-            if there:
-                delete(self.store, [item.id for item in there], wait=WAIT)
-                drop_unused(self.store, (item.uri for item in there))
+            writer.delete(item.id for item in found if item is not None)
+            self._drop(writer, found)
             return [item is not None for item in found]
 
         return self._alone(write)
@@ -115,11 +113,17 @@ class Shelf:
         path, sha256 = keep_photo(self.store, put.photo, suffix)
         return Item(put.id, str(path), sha256, dict(put.attributes))
 
-    def _alone(self, write: Callable[[], Result]) -> Result:
+    def _drop(self, writer: StoreWriter, items: Sequence[Item | None]) -> None:
+        """Remove photos of the store that only these items named."""
+        uris = (item.uri for item in items if item is not None)
+        drop_unused(self.store, writer.connection, uris)
+
+    def _alone(self, write: Callable[[StoreWriter], Result]) -> Result:
         """One after the other in this process, so that they wait and are not refused."""
         with self._writing:
             try:
-                return write()
+                with change_store(self.store, wait=WAIT) as writer:
+                    return write(writer)
             except indexer.errors.StoreBusyError as error:
                 raise StoreBusyError(
                     "Another process is writing to the store, for instance an indexing. Nothing "

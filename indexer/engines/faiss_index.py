@@ -206,7 +206,7 @@ def write_index(index: Any, path: Path) -> None:
         try:
             callback: Any = faiss.PyCallbackIOWriter  # type: ignore[attr-defined]
             faiss.write_index(index, callback(put, WRITE_BYTES))
-        except Exception as error:
+        except (OSError, RuntimeError) as error:
             if failures:
                 raise failures[0] from error
             raise OSError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.filters import Filter, parse_filter
-from indexer.protocols import Embedder, Pixels
+from indexer.protocols import Embedder, Item, Pixels
 from indexer.runtime import Runtime, load_embedder
 from models.images import ImageError
 from service.commands.console import print_json, say
@@ -51,7 +51,8 @@ def run_search(
     vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
     with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
         answers = [
-            [_line(choice) for choice in choose(engine, vector, wanted)] for vector in vectors
+            [_line(c, c.item) for c in choose(engine, vector, wanted) if c.item is not None]
+            for vector in vectors
         ]
     if picture is not None:
         found = [tuple(Path(str(line["uri"])) for line in answer) for answer in answers]
@@ -65,14 +66,12 @@ def run_search(
         _print_answer(image, answer)
 
 
-def _line(choice: Choice) -> dict[str, Any]:
+def _line(choice: Choice, item: Item) -> dict[str, Any]:
     """An answer as data; what was folded into it only where something was."""
-    item = choice.item
     folded = {"collapsed": list(choice.collapsed)} if choice.collapsed else {}
     return {
-        "id": choice.id, "score": round(choice.score, 4),
-        "uri": "" if item is None else item.uri,
-        "attributes": {} if item is None else dict(item.attributes), **folded,
+        "id": choice.id, "score": round(choice.score, 4), "uri": item.uri,
+        "attributes": dict(item.attributes), **folded,
     }  # fmt: skip
 
 
