@@ -1,7 +1,7 @@
 """Pages of docs/ whose tables are made from files of figures: the places between their markers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 MARKED = re.compile(r"<!-- ([\w-]+) -->\n(.*?)<!-- end of \1 -->\n", re.DOTALL)
 
@@ -16,6 +16,18 @@ def in_lines(command: str, width: int = 100) -> str:
         else:
             lines[-1] = longer
     return " \\\n  ".join(lines)
+
+
+def in_table(head: Sequence[str], rows: Iterable[Sequence[str]], missing: Sequence[str]) -> str:
+    """A Markdown table, if there are rows, and the names of those that were not measured."""
+    cells = [tuple(row) for row in rows]
+    if cells:
+        cells = [tuple(head), tuple("---" for _ in head), *cells]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    if missing:
+        named = ", ".join(f"`{name}`" for name in missing)
+        lines += [*([""] if lines else []), f"Not measured yet: {named}."]
+    return "\n".join(lines) + "\n"
 
 
 def fill_page(text: str, rendered: Mapping[str, str]) -> str:

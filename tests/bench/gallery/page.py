@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.bench.gallery.rows import ROWS, TABLES, Row, Table
 from tests.bench.gallery.running import told, told_measure
-from tests.bench.pages import in_lines
+from tests.bench.pages import in_lines, in_table
 
 Figures = Mapping[str, Mapping[str, Any]]
 
@@ -48,16 +48,9 @@ def render(folder: Path) -> dict[str, str]:
 def render_table(table: Table, figures: Figures) -> str:
     """A Markdown table of the rows that were measured, and the names of those that were not."""
     measured = [name for name in table.rows if name in figures]
-    missing = [f"`{name}`" for name in table.rows if name not in figures]
-    lines = []
-    if measured:
-        head = (*COMMON, *HEADS[table.name])
-        cells = [head, tuple("---" for _ in head)]
-        cells += [(*_common(ROWS[n], figures[n]), *_reached(table, n, figures)) for n in measured]
-        lines = [f"| {' | '.join(row)} |" for row in cells]
-    if missing:
-        lines += [*([""] if lines else []), f"Not measured yet: {', '.join(missing)}."]
-    return "\n".join(lines) + "\n"
+    missing = [name for name in table.rows if name not in figures]
+    rows = [(*_common(ROWS[n], figures[n]), *_reached(table, n, figures)) for n in measured]
+    return in_table((*COMMON, *HEADS[table.name]), rows, missing)
 
 
 def render_sheets(folder: Path, figures: Figures) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from models.training.weights import METRICS, fingerprint_weights, read_metrics, write_atomically
 from service.commands.console import cores, say
 from tests.bench.gallery.pictures import (
+    GIVEN,
     draw_curve,
     draw_frames,
     short,
@@ -127,7 +128,7 @@ class Gallery:
         """What reconstructions, completions and interpolations start from."""
         if row.data == CIFAR:
             tested = sorted((self.out / "cifar10" / "test").rglob("*.png"))
-            return tested[:: max(1, len(tested) // 6)][:6]
+            return tested[:: max(1, len(tested) // GIVEN)][:GIVEN]
         if strokes:
             return write_sketches(self.data / row.data, self.out / "given" / row.name)
         return write_digits(self.data / BITS, self.out / "given" / "digits")

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from tests.bench.pages import in_lines
+from tests.bench.pages import in_lines, in_table
 from tests.bench.study.rows import PICTURES, ROWS, TABLES, Picture, Row, Table
 from tests.bench.study.running import (
     told_command,
@@ -49,18 +49,14 @@ def render(folder: Path) -> dict[str, str]:
 def render_table(table: Table, figures: Figures) -> str:
     """A Markdown table of the rows that were measured, and the names of those that were not."""
     measured = [name for name in table.rows if name in figures]
-    missing = [f"`{name}`" for name in table.rows if name not in figures]
-    lines = []
-    if measured:
-        head = (*HEAD, *(title for title, _, _ in _columns(ROWS[measured[0]])))
-        cells = [head, tuple("---" for _ in head), *_raw_pixels(ROWS[measured[0]], figures)]
-        cells += [_cells(ROWS[name], figures[name]) for name in measured]
-        if table.spread and len(measured) > 1:
-            cells.append(_spread(ROWS[measured[0]], [figures[name] for name in measured]))
-        lines = [f"| {' | '.join(row)} |" for row in cells]
-    if missing:
-        lines += [*([""] if lines else []), f"Not measured yet: {', '.join(missing)}."]
-    return "\n".join(lines) + "\n"
+    missing = [name for name in table.rows if name not in figures]
+    if not measured:
+        return in_table((), (), missing)
+    first = ROWS[measured[0]]
+    rows = [*_raw_pixels(first, figures), *(_cells(ROWS[n], figures[n]) for n in measured)]
+    if table.spread and len(measured) > 1:
+        rows.append(_spread(first, [figures[name] for name in measured]))
+    return in_table((*HEAD, *(title for title, _, _ in _columns(first))), rows, missing)
 
 
 def render_picture(picture: Picture, folder: Path) -> str:
