@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 DATA, OUT = "$NITERU_DATA", "runs/gallery"  # as a reader would type them
-MINUTES = 20.0
+MINUTES = 6.0
 BITS = "binarized-mnist/binarized_mnist.npz"
 GREY = "mnist/train"
 SKETCHES = "sketches/kanji_short.npz"
@@ -96,7 +96,7 @@ ROWS: dict[str, Row] = {
     row.name: row
     for row in (
         Row("made", "2 layers of 2,000 units, 32 masks", "made", published="86.64",
-            shows=_PIXELS),
+            shows=_PIXELS, limit=2000),
         Row("made-one", "the same with one mask", "made", settings=("masks=1",),
             published="89.59", shows=_PIXELS),
         Row("pixelcnn", "masks A and B", "pixelcnn", published="81.30", shows=_PIXELS),
@@ -109,17 +109,17 @@ ROWS: dict[str, Row] = {
         Row("multiscale", "2 x 2 groups, from 7 x 7 up", "multiscale", shows=_PIXELS),
         Row("vae", "convolutional", "vae", published="≤ 87.41", limit=2000, shows=_SMOOTH),
         Row("vae-uniform", "uniform prior", "vae", "mnist-uniform", limit=2000, shows=_SMOOTH),
-        Row("draw", "attention", "draw", published="≤ 80.97", limit=2000,
+        Row("draw", "attention", "draw", published="≤ 80.97", limit=1000, minutes=10,
             shows=(*_LATENT, "frames")),
         Row("draw-plain", "no attention", "draw", "mnist-plain", published="≤ 87.40",
-            limit=2000, shows=(*_LATENT, "frames")),
-        Row("vlae", "local decoder, flow prior", "vlae", published="79.03", limit=2000,
+            limit=1000, minutes=10, shows=(*_LATENT, "frames")),
+        Row("vlae", "local decoder, flow prior", "vlae", published="79.03", limit=1000,
             shows=_LATENT),
-        Row("pixelvae", "one level", "pixelvae", published="79.02 (bound 79.66)", limit=2000,
+        Row("pixelvae", "one level", "pixelvae", published="79.02 (bound 79.66)", limit=1000,
             shows=_SMOOTH),
-        Row("pixelvae2", "two levels", "pixelvae2", limit=2000, shows=_LATENT),
+        Row("pixelvae2", "two levels", "pixelvae2", limit=1000, shows=_LATENT),
         Row(FEATURES, "the net that compares pictures: an autoencoder", "autoencoder", "cpu",
-            SMALL_PHOTOS, GREY, measure="none", shows=("reconstructions",), minutes=5),
+            SMALL_PHOTOS, GREY, measure="none", shows=("reconstructions",), minutes=4),
         Row("info-vae", "MMD", "info_vae", data=BITS, measure="kid", shows=_SMOOTH,
             limit=5000),
         Row("gan", "original, non-saturating", "gan", data=GREY, measure="kid",
@@ -131,9 +131,9 @@ ROWS: dict[str, Row] = {
         Row("pixelcnn-cifar", "masks A and B, 256-way softmax", "pixelcnn", "cifar10",
             data=CIFAR, test="cifar10/test", limit=500, published="3.14", shows=_PIXELS),
         Row("pixelcnn-pp", "discretised logistic mixture, strides", "pixelcnn_pp", "cifar10",
-            data=CIFAR, test="cifar10/test", limit=500, published="2.92", shows=_PIXELS),
+            data=CIFAR, test="cifar10/test", limit=500, minutes=10, published="2.92", shows=_PIXELS),
         Row("pixelrnn-cifar", "Diagonal BiLSTM", "pixelrnn", "cifar10", data=CIFAR,
-            test="cifar10/test", limit=200, published="3.00", shows=_PIXELS),
+            test="cifar10/test", limit=100, published="3.00", shows=_PIXELS),
         Row("multiscale-cifar", "2 x 2 groups, from 8 x 8 up", "multiscale", "cifar10",
             data=CIFAR, test="cifar10/test", limit=500, shows=_PIXELS),
         Row("sketch-rnn", "kanji", "sketch_rnn", "kanji", data=SKETCHES,
