@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from models.nn.filterbank import Glimpse, place_glimpse, read, write
+from models.nn.latent import spherical
 from models.nn.likelihoods import Bernoulli
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
@@ -285,10 +286,17 @@ class Model(GenerativeModel):
         noise = torch.rand(len(z), 1, side, side, generator=generator).to(z)
         return self.likelihood.draw(self._paint_only(z)[0][-1], noise)
 
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Vectors from the prior: (n, T D)."""
+        return torch.randn(n, self.embedding_dim, generator=generator).to(self.blank)
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The vector at ``share`` of the arc between two: two of (B, T D) -> (B, T D)."""
+        return spherical(a, b, share)
+
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, 1, h, w) of -1 and 1."""
-        z = torch.randn(n, self.embedding_dim, generator=generator).to(self.blank)
-        return self.decode(z, generator=generator)
+        return self.decode(self.draw_latent(n, generator=generator), generator=generator)
 
     # -- likelihood ----------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.nn.critics import energy_distance, gradient_penalty, witness
+from models.nn.latent import spherical
 from models.nn.precision import at_least_float32
 from models.nn.upsampler import Upsampler
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -157,6 +158,8 @@ class Critic(nn.Module):
 class Model(GenerativeModel):
     """Generator and critic, two players."""
 
+    encodes = False  # no vector is known of a picture that was not drawn here
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -169,14 +172,22 @@ class Model(GenerativeModel):
         return self.critic.features(x)
 
     @torch.no_grad()
-    def generate(self, z: Tensor) -> Tensor:
+    def outline(self, z: Tensor) -> Tensor:
         """The picture of each vector, without further chance: (B, D) -> (B, C, h, w) in [-1, 1]."""
         pictures: Tensor = self.generator(z)
         return pictures
 
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Vectors from the prior: (n, D)."""
+        return self._noise(n, generator)
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The vector at ``share`` of the arc between two: two of (B, D) -> (B, D)."""
+        return spherical(a, b, share)
+
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures: (n, C, h, w) in [-1, 1]."""
-        return self.generate(self._noise(n, generator))
+        return self.outline(self._noise(n, generator))
 
     def _noise(self, n: int, generator: torch.Generator) -> Tensor:
         """Draws of N(0, 1): (n, D)."""

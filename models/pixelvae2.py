@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from models.nn.drawing import draw_in_windows
 from models.nn.encoder import ResidualBlock
 from models.nn.gated import GatedPixelCNN
+from models.nn.latent import spherical
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
 from models.nn.posterior import NormalPosterior
 from models.nn.precision import at_least_float32
@@ -245,10 +246,17 @@ class Model(GenerativeModel):
         condition = self.enlarge(self.draw_lower(z, normal))
         return draw_in_windows(self.pixelcnn, condition, c.channels, pick)
 
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Upper vectors from the prior: (n, D)."""
+        return torch.randn(n, self.config.latent, generator=generator).to(self.rate_weight)
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The upper vector at ``share`` of the arc between two: two of (B, D) -> (B, D)."""
+        return spherical(a, b, share)
+
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""
-        z = torch.randn(n, self.config.latent, generator=generator).to(self.rate_weight)
-        return self.decode(z, generator=generator)
+        return self.decode(self.draw_latent(n, generator=generator), generator=generator)
 
     # -- likelihood ----------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from models.nn.drawing import draw_in_windows
 from models.nn.encoder import ResidualEncoder
 from models.nn.flow import FlowPrior
 from models.nn.gated import GatedPixelCNN
+from models.nn.latent import straight
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
 from models.nn.posterior import NormalPosterior
 from models.nn.precision import at_least_float32
@@ -182,9 +183,17 @@ class Model(GenerativeModel):
 
         return draw_in_windows(self.pixelcnn, self.condition(z), self.config.channels, pick)
 
+    def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
+        """Vectors from the prior: (n, D)."""
+        return self.prior.draw(n, generator)
+
+    def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """The vector at ``share`` of the line between two: two of (B, D) -> (B, D)."""
+        return straight(a, b, share)
+
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""
-        return self.decode(self.prior.draw(n, generator), generator=generator)
+        return self.decode(self.draw_latent(n, generator=generator), generator=generator)
 
     # -- likelihood ----------------------------------------------------------------------------
 

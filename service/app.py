@@ -29,6 +29,7 @@ from service import (
     routes_probes,
     routes_reindex,
     routes_search,
+    routes_sketches,
     routes_write,
 )
 from service.awaited import AwaitedEngine
@@ -93,6 +94,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_generations.router,
         routes_models.router,
         routes_generate.router,
+        routes_sketches.router,
         routes_jobs.router,
         routes_reindex.router,
     )

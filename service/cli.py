@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from indexer.runtime import Runtime
-from service.cli_models import complete, interpolate, reconstruct, sample
+from service.cli_models import arithmetic, complete, frames, interpolate, reconstruct, sample
 from service.cli_sketch import app as sketch
 from service.cli_training import average, masks, train
 
@@ -253,7 +253,7 @@ def list_models(*, json: Json = False) -> None:
     run_models(as_json=json)
 
 
-for command in (sample, complete, reconstruct, interpolate):
+for command in (sample, complete, reconstruct, interpolate, arithmetic, frames):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""The commands that draw: new pictures, the rest of one, one again, and what lies between two."""
+"""The commands that draw: new pictures, the rest of one, one again, sums, what lies between."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -93,3 +93,42 @@ def interpolate(
 
     canvas = Canvas(weights, out, file_format, seed, temperature, mean)
     run_interpolate(canvas, first, last, steps=steps)
+
+
+def arithmetic(
+    terms: Annotated[list[str], typer.Argument(help="Photos or seeds, + or - between: A - B + C.")],
+    *,
+    weights: Weights = "pixelvae-clothing",
+    n: Number = 1,
+    out: Out = Path("arithmetic.png"),
+    file_format: Format = "grid",
+    mean: Mean = False,
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Add and subtract latent vectors of photos or seeds, and draw the sum."""
+    from service.commands.sampling import Canvas, run_arithmetic
+
+    run_arithmetic(Canvas(weights, out, file_format, seed, temperature, mean), terms, n=n)
+
+
+def frames(
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Photos to draw again; without them, new pictures.")
+    ] = None,
+    *,
+    weights: Weights,
+    n: Number = 4,
+    count: Annotated[
+        int | None, typer.Option("--frames", min=2, help="Of each picture; without it, all.")
+    ] = None,
+    out: Out = Path("frames.png"),
+    file_format: Format = "grid",
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Show step by step how a model paints pictures, a row for each."""
+    from service.commands.sampling import Canvas, run_frames
+
+    canvas = Canvas(weights, out, file_format, seed, temperature)
+    run_frames(canvas, images or [], n=n, frames=count)

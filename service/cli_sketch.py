@@ -45,6 +45,23 @@ def complete(
 
 
 @app.command()
+def reconstruct(
+    sketches: Annotated[list[Path], typer.Argument(help="Sketches: SVG or JSON.")],
+    *,
+    weights: Weights,
+    out: Out = Path("reconstructed.svg"),
+    temperature: Temperature = 0.1,
+    seed: Seed = 0,
+    fit: Fit = False,
+    simplify: Simplify = 0.0,
+) -> None:
+    """Draw sketches again from their vectors alone."""
+    from service.commands.sketching import Drawn, run_reconstruct
+
+    run_reconstruct(weights, sketches, Drawn(out, temperature, seed, fit, simplify))
+
+
+@app.command()
 def interpolate(
     start: Sketch,
     end: Sketch,

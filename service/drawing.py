@@ -22,6 +22,7 @@ from models.training.protocols import (
     LatentDecoder,
     LatentPrior,
     LatentVariableModel,
+    StagedDecoder,
     Tempered,
 )
 from models.training.views import to_float
@@ -161,6 +162,8 @@ def draw_reconstructions(brush: Brush, photos: Sequence[Pixels]) -> Drawing:
     Raises:
         UnableModelError: The model has no latent vector, or no mean picture and one is asked for.
     """
+    if not brush.weights.model.encodes:
+        raise unable(brush.weights, "reconstruct", "it finds no vector of a photo")
     decode = decoder_of(brush)
     x = to_tensor(photos)
     model, generator = brush.weights.model, brush.generator()
@@ -221,6 +224,37 @@ def draw_arithmetic(
     return brush.drawing(pictures, photos=(*photos_in(plus), *photos_in(minus)))
 
 
+def draw_frames(
+    brush: Brush, photos: Sequence[Pixels], n: int, frames: int | None = None
+) -> Drawing:
+    """How pictures come about: of each a row of frames, the picture as it is after a step.
+
+    Args:
+        brush: Of a model that draws in steps.
+        photos: Drawn again from their vectors; without them, ``n`` new pictures.
+        n: How many, without photos.
+        frames: So many of the steps, evenly spaced, the last included; all of them if None.
+
+    Raises:
+        UnableModelError: The model draws at one go.
+    """
+    model = brush.model
+    if not isinstance(model, StagedDecoder):
+        raise unable(brush.weights, "frames", "it draws a picture at one go")
+    staged: StagedDecoder = model
+    with torch.inference_mode():
+        if photos:
+            z = brush.weights.model.latent(to_tensor(photos))
+        else:
+            z = prior_of(brush).draw_latent(n, generator=brush.generator())
+        stages = staged.canvases(z)  # (B, T, C, h, w)
+    count = min(frames or stages.shape[1], stages.shape[1])
+    chosen = torch.linspace(0, stages.shape[1] - 1, count).round().long()
+    flat = stages[:, chosen].flatten(0, 1)
+    pictures = brush.collect(len(flat), lambda first, many: flat[first : first + many])
+    return brush.drawing(pictures, photos=photos, columns=count)
+
+
 Decode = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -260,6 +294,8 @@ def latents(brush: Brush, ends: Sequence[Pixels | int]) -> Tensor:
         if isinstance(end, int):
             generator = torch.Generator().manual_seed(end)
             found.append(prior_of(brush).draw_latent(1, generator=generator))
+        elif not model.encodes:
+            raise unable(brush.weights, "reconstruct", "it finds no vector of a photo; give seeds")
         else:
             found.append(model.latent(to_tensor([end])))
     return torch.cat(found).to(next(model.parameters()))

@@ -26,18 +26,20 @@ class WeightsCard:
         name: By which they are asked for.
         folder: Where they are.
         config: The model's configuration.
-        size: Side of the photo that is shown to the model.
-        draws: Side of the picture that it draws.
-        channels: 3 for colour, 1 for grey.
+        size: Side of the photo that is shown to the model; None if it takes strokes.
+        draws: Side of the picture that it draws; None as well.
+        channels: 3 for colour, 1 for grey; None as well.
+        points: How many points a drawing may have; None if the model takes pixels.
         figures: What metrics.json says.
     """
 
     name: str
     folder: Path
     config: Mapping[str, Any]
-    size: int
-    draws: int
-    channels: int
+    size: int | None
+    draws: int | None
+    channels: int | None
+    points: int | None
     figures: Mapping[str, Any]
 
 
@@ -109,14 +111,15 @@ def read_card(name: str, folder: Path) -> tuple[str, WeightsCard]:
     """
     description = read_description(folder)
     config, preprocessing = description["config"], description["preprocessing"]
-    size = int(preprocessing["size"])
+    size = preprocessing.get("size")
     card = WeightsCard(
         name=name,
         folder=folder,
         config=config,
         size=size,
-        draws=int(config.get("target_size", size)),
-        channels=int(preprocessing["channels"]),
+        draws=config.get("target_size", size),
+        channels=preprocessing.get("channels"),
+        points=preprocessing.get("max_points"),
         figures=read_metrics(folder),
     )
     return str(description["model"]), card

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 JSON, PNG, ZIP = "application/json", "image/png", "application/zip"
+SVG = "image/svg+xml"
 
 
 def quality(accept: str, media_type: str) -> float:

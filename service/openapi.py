@@ -35,17 +35,27 @@ from service.errors import (
 from service.keys import role_needed
 from service.schemas import ExplainOptions, Problem
 from service.schemas_items import BatchOptions, ItemOptions
+from service.schemas_jobs import ReindexOptions, ReindexResponse
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
+    FrameOptions,
     InterpolationOptions,
     LikelihoodOptions,
     ReconstructionOptions,
-    ReindexOptions,
-    ReindexResponse,
     SampleOptions,
 )
 from service.schemas_search import BatchSearchOptions, ExamplesQuery, ItemQuery, SearchOptions
+from service.schemas_sketches import (
+    SketchArithmeticOptions,
+    SketchArithmeticQuery,
+    SketchCompletionOptions,
+    SketchCompletionQuery,
+    SketchInterpolationOptions,
+    SketchInterpolationQuery,
+    SketchReconstructionOptions,
+    SketchReconstructionQuery,
+)
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (
@@ -109,6 +119,13 @@ MODEL_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, 
         ("image",),
     ),
     (
+        "FrameForm",
+        "Photos, if there are any, and how to show the way in which pictures come about.",
+        FrameOptions,
+        {"image": True},
+        (),
+    ),
+    (
         "ReconstructionForm",
         "Photos, and how to draw them again.",
         ReconstructionOptions,
@@ -135,6 +152,39 @@ MODEL_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, 
         LikelihoodOptions,
         {"image": True},
         ("image",),
+    ),
+)
+
+
+# The same of the calls about drawings of a pen, whose files are SVG or JSON.
+SKETCH_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, ...]], ...] = (
+    (
+        "SketchCompletionForm",
+        "A started drawing, and how to go on.",
+        SketchCompletionOptions,
+        {"sketch": False},
+        ("sketch",),
+    ),
+    (
+        "SketchReconstructionForm",
+        "Drawings, and how to draw them again.",
+        SketchReconstructionOptions,
+        {"sketches": True},
+        ("sketches",),
+    ),
+    (
+        "SketchInterpolationForm",
+        "Two drawings, and how to draw what lies between.",
+        SketchInterpolationOptions,
+        {"sketches": True},
+        ("sketches",),
+    ),
+    (
+        "SketchArithmeticForm",
+        "Drawings to add and to take away.",
+        SketchArithmeticOptions,
+        {"plus": True, "minus": True},
+        ("plus",),
     ),
 )
 
@@ -169,7 +219,9 @@ def extra_schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     bodies: tuple[type[BaseModel], ...] = (
         ItemQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
-        ReindexOptions, ReindexResponse, ItemOptions, BatchOptions, BatchSearchOptions,
+        FrameOptions, SketchCompletionQuery, SketchReconstructionQuery, SketchInterpolationQuery,
+        SketchArithmeticQuery, ReindexOptions, ReindexResponse, ItemOptions, BatchOptions,
+        BatchSearchOptions,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
@@ -200,10 +252,13 @@ def extra_schemas() -> dict[str, Any]:
     schemas["BatchSearchForm"] = form(
         "Photos and how to search with them.", {"image": several, **fields}, required=()
     )
-    for name, description, chosen, files, required in MODEL_FORMS:
-        fields = chosen.model_json_schema(ref_template=REF)["properties"]
-        fields |= {field: several if many else image for field, many in files.items()}
-        schemas[name] = form(description, fields, required=required)
+    strokes = image | {"description": "The file: SVG, or JSON with strokes."}
+    for forms, one in ((MODEL_FORMS, image), (SKETCH_FORMS, strokes)):
+        for name, description, chosen, files, required in forms:
+            fields = chosen.model_json_schema(ref_template=REF)["properties"]
+            many = {"type": "array", "items": one}
+            fields |= {field: many if plural else one for field, plural in files.items()}
+            schemas[name] = form(description, fields, required=required)
     return schemas
 
 

@@ -24,7 +24,7 @@ from service.errors import (
     ReindexRunningError,
 )
 from service.jobs import Job, Jobs, StoppedError
-from service.schemas_models import ReindexResponse
+from service.schemas_jobs import ReindexResponse
 
 logger = logging.getLogger(__name__)
 

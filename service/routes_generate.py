@@ -12,16 +12,19 @@ from service.errors import InvalidRequestError
 from service.forms import read_files, read_options
 from service.jobs import Result
 from service.known import Known, known_by_mask, known_rows
+from service.rendering import pixels_as_svg
 from service.routes_jobs import answer
 from service.routes_search import BINARY, IMAGE_BODIES
+from service.schemas_jobs import JobResponse
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
     DrawingResponse,
+    FrameOptions,
     InterpolationOptions,
-    JobResponse,
     LikelihoodOptions,
     LikelihoodsResponse,
+    ModelOptions,
     ReconstructionOptions,
     SampleOptions,
 )
@@ -66,7 +69,7 @@ class Chance(TypedDict):
     mean: bool
 
 
-Options = SampleOptions | ReconstructionOptions | LikelihoodOptions
+Options = ModelOptions | LikelihoodOptions
 
 
 class Chosen(NamedTuple):
@@ -76,14 +79,18 @@ class Chosen(NamedTuple):
     weights: "WeightsCard"
 
 
-async def choose(state: State, name: str, options: Options, *wanted: str) -> Chosen:
+async def choose(
+    state: State, name: str, options: Options, *wanted: str, modality: str | None = "pixels"
+) -> Chosen:
     """The model and weights of a request; refuses a model that cannot do what is wanted."""
     temperature = getattr(options, "temperature", 1.0)
     needed = (*wanted, *(() if temperature == 1 else ("temperature",)))
 
     def find() -> Chosen:
         card = state.studio.card(name)
-        state.studio.require(card, *needed)
+        state.studio.require(card, *needed, modality=modality)
+        if card.modality == "pixels" and getattr(options, "format", None) == "svg":
+            raise pixels_as_svg()
         return Chosen(card, state.studio.choose(card, options.weights))
 
     return await state.run(find)
@@ -112,18 +119,54 @@ def check_count(state: State, field: str, count: int) -> None:
 async def samples(
     request: Request, name: str, state: Shared, options: Annotated[SampleOptions, Query()]
 ) -> Response:
-    """Draw pictures that nobody has seen. Options stand in the query string or in a JSON body."""
+    """Draw what nobody has seen: pictures, or, by a model of strokes, drawings of a pen.
+
+    Options stand in the query string or in a JSON body.
+    """
     with state.admission:
         given = await read_options(request, options)
         check_count(state, "n", given.n)
-        chosen = await choose(state, name, given, "sample")
+        chosen = await choose(state, name, given, "sample", modality=None)
 
-    def make(brush: "Brush") -> Drawing:
+    def make(brush: "Brush") -> Result:
+        if chosen.card.modality == "strokes":
+            from service.sketching import sketch_samples
+
+            return sketch_samples(brush, given.n)
         from service.drawing import draw_samples
 
         return draw_samples(brush, given.n)
 
     job = state.studio.submit("samples", *chosen, make, **chance(given))
+    return await answer(request, state, job, given.format)
+
+
+@router.post(
+    "/models/{name}/frames",
+    summary="Show how pictures come about",
+    openapi_extra=body("FrameOptions", form="FrameForm"),
+    response_class=Response,
+    responses=DRAWN,
+)
+async def frames(
+    request: Request, name: str, state: Shared, options: Annotated[FrameOptions, Query()]
+) -> Response:
+    """Show step by step how a model paints `n` new pictures, or photos again: a row for each."""
+    with state.admission:
+        sent = await read_files(
+            request, options, {"image": state.settings.max_pictures}, or_json=True
+        )
+        given = sent.options
+        check_count(state, "n", given.n)
+        chosen = await choose(state, name, given, "frames")
+        photos = await read_photos(state, chosen, sent.files.get("image", ()), least=0)
+
+    def make(brush: "Brush") -> Drawing:
+        from service.drawing import draw_frames
+
+        return draw_frames(brush, photos, given.n, given.frames)
+
+    job = state.studio.submit("frames", *chosen, make, **chance(given))
     return await answer(request, state, job, given.format)
 
 

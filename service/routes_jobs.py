@@ -16,7 +16,8 @@ from service.negotiation import Patience
 from service.rendering import render
 from service.routes_search import BINARY
 from service.schemas import Problem
-from service.schemas_models import Format, JobResponse, JobsResponse
+from service.schemas_jobs import JobResponse, JobsResponse
+from service.schemas_models import Format
 from service.state import Shared, State
 
 router = APIRouter(tags=["jobs"])
@@ -26,12 +27,18 @@ MOST_OF_A_REQUEST = 0.8  # of its time, that may pass in waiting
 STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
 RESULTS: dict[str, Any] = {
     "image/png": BINARY,
+    "image/svg+xml": {"schema": {"type": "string"}},
     "application/zip": BINARY,
     "application/json": {
         "schema": {
             "anyOf": [
                 {"$ref": f"#/components/schemas/{name}"}
-                for name in ("DrawingResponse", "LikelihoodsResponse", "ReindexResponse")
+                for name in (
+                    "DrawingResponse",
+                    "SketchesResponse",
+                    "LikelihoodsResponse",
+                    "ReindexResponse",
+                )
             ]
         }
     },

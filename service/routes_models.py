@@ -41,6 +41,7 @@ def describe(card: "ModelCard") -> ModelResponse:
                 size=weights.size,
                 draws=weights.draws,
                 channels=weights.channels,
+                points=weights.points,
                 config=dict(weights.config),
                 figures=dict(weights.figures),
             )

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from service.forms import read_options
 from service.routes_jobs import describe
-from service.schemas_models import JobResponse, ReindexOptions
+from service.schemas_jobs import JobResponse, ReindexOptions
 from service.state import Shared
 
 router = APIRouter(tags=["generations"])

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schemas import PNG_EXAMPLE, Png, Problem
+from service.schemas import PNG_EXAMPLE, Png
 
 FIGURES = Annotated[
     dict[str, Any], Field(description="What was measured of them: the folder's metrics.json.")
@@ -22,6 +22,7 @@ MODEL_EXAMPLE: dict[str, Any] = {
             "size": 64,
             "draws": 32,
             "channels": 3,
+            "points": None,
             "config": {"latent": 128},
             "figures": {"training": {"steps": 1025}},
         }
@@ -33,9 +34,20 @@ class WeightsResponse(BaseModel):
     """What a model has learned, once."""
 
     name: Annotated[str, Field(description="By which requests choose them.")]
-    size: Annotated[int, Field(description="Side of the square that it is shown a photo in.")]
-    draws: Annotated[int, Field(description="Side of the pictures that it draws.")]
-    channels: Annotated[int, Field(description="3 for colour, 1 for grey or black and white.")]
+    size: Annotated[
+        int | None,
+        Field(description="Side of the square that it is shown a photo in; null for strokes."),
+    ]
+    draws: Annotated[
+        int | None, Field(description="Side of the pictures that it draws; null for strokes.")
+    ]
+    channels: Annotated[
+        int | None,
+        Field(description="3 for colour, 1 for grey or black and white; null for strokes."),
+    ]
+    points: Annotated[
+        int | None, Field(description="How many points a drawing may have; null for pixels.")
+    ]
     config: Annotated[dict[str, Any], Field(description="The model's settings.")]
     figures: FIGURES
 
@@ -52,7 +64,7 @@ class ModelResponse(BaseModel):
         list[str],
         Field(
             description="`sample`, `temperature`, `complete`, `exact_likelihood` or "
-            "`likelihood_bound`, `reconstruct`, `interpolate`, `arithmetic`."
+            "`likelihood_bound`, `reconstruct`, `interpolate`, `arithmetic`, `frames`."
         ),
     ]
     presets: Annotated[list[str], Field(description="Configurations it can be trained in.")]
@@ -68,7 +80,7 @@ class ModelsResponse(BaseModel):
     models: list[ModelResponse]
 
 
-Format = Literal["grid", "json", "zip"]
+Format = Literal["grid", "json", "zip", "svg"]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="The same seed, the same pictures.")]
 Temperature = Annotated[
     float,
@@ -93,8 +105,9 @@ class ModelOptions(BaseModel):
     format: Annotated[
         Format | None,
         Field(
-            description="`grid`: one PNG; `json`: data, pictures in Base64; `zip`: a PNG each. "
-            "Without it, the header `Accept` decides."
+            description="`grid`: one PNG; `json`: data, pictures in Base64 or strokes; `zip`: a "
+            "file each; `svg`: drawings of strokes on one sheet. Without it, the header `Accept` "
+            "decides."
         ),
     ] = None
 
@@ -109,6 +122,18 @@ class SampleOptions(ModelOptions):
 
     n: Annotated[int, Field(ge=1, description="How many pictures.")] = 16
     temperature: Temperature = 1.0
+
+
+class FrameOptions(SampleOptions):
+    """How to show the way in which pictures come about."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"n": 3}]})
+
+    n: Annotated[int, Field(ge=1, description="Pictures, if no photos are sent.")] = 4
+    frames: Annotated[
+        int | None,
+        Field(ge=2, description="Frames of each, evenly spaced, the last included; else all."),
+    ] = None
 
 
 class CompletionOptions(SampleOptions):
@@ -283,97 +308,3 @@ class LikelihoodsResponse(BaseModel):
         Field(description="From `niteru evaluate nll --record`; null if nobody has run it."),
     ]
     note: Annotated[str | None, Field(description="What has to be known to read the figures.")]
-
-
-JOB_EXAMPLE: dict[str, Any] = {
-    "id": "2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
-    "kind": "samples",
-    "subject": "pixelvae",
-    "state": "running",
-    "done": 8,
-    "total": 16,
-    "stage": "draw",
-    "created": "2026-11-25T18:33:00+00:00",
-    "started": "2026-11-25T18:33:01+00:00",
-    "finished": None,
-    "problem": None,
-    "url": "/v1/jobs/2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
-    "events": "/v1/jobs/2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d/events",
-    "result": None,
-}
-
-
-class JobResponse(BaseModel):
-    """Work that takes longer than a request may."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE]})
-
-    id: str
-    kind: Annotated[str, Field(description="What is done, such as `samples`.")]
-    subject: Annotated[str, Field(description="With what: a model, or the catalogue, by name.")]
-    state: Literal["waiting", "running", "cancelling", "done", "failed", "cancelled"]
-    done: Annotated[int, Field(description="How far it is, of `total`.")]
-    total: Annotated[int, Field(description="0 as long as nobody knows.")]
-    stage: Annotated[str, Field(description="What is being done.")]
-    created: Annotated[str, Field(description="ISO 8601, UTC.")]
-    started: str | None
-    finished: str | None
-    problem: Annotated[Problem | None, Field(description="Why it failed, if it has.")]
-    url: Annotated[str, Field(description="Path of the job.")]
-    events: Annotated[str, Field(description="Path of its server-sent events.")]
-    result: Annotated[str | None, Field(description="Path of what it has made, once it is done.")]
-
-
-class ReindexOptions(BaseModel):
-    """How to index. Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"prune": True}]})
-
-    prune: Annotated[bool, Field(description="Delete items that the catalogue has no more.")] = (
-        False
-    )
-
-
-class ReindexResponse(BaseModel):
-    """What indexing has done."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "message": "Published generation 20261125T183300Z-4f2a with 3,553 items "
-                    "(12 embedded, 3,541 unchanged).",
-                    "run": "20261125T183300Z-4f2a",
-                    "generation": "20261125T183300Z-4f2a",
-                    "published": True,
-                    "entries": 3553,
-                    "embedded": 12,
-                    "unchanged": 3541,
-                    "pruned": 0,
-                    "items": 3553,
-                    "left_out": 0,
-                    "failures": [],
-                    "seconds": 4.2,
-                }
-            ]
-        }
-    )
-
-    message: str
-    run: Annotated[str, Field(description="Its report stands in the store, below `reports/`.")]
-    generation: Annotated[str | None, Field(description="The one that answers now.")]
-    published: Annotated[bool, Field(description="Whether this run made it.")]
-    entries: Annotated[int, Field(description="Of the catalogue.")]
-    embedded: int
-    unchanged: Annotated[int, Field(description="Whose photo did not have to be embedded.")]
-    pruned: int
-    items: Annotated[int, Field(description="That can be found.")]
-    left_out: Annotated[int, Field(description="Photos that could not be used.")]
-    failures: Annotated[list[str], Field(description="The ids of the first hundred of these.")]
-    seconds: float
-
-
-class JobsResponse(BaseModel):
-    """The jobs that are remembered, newest first."""
-
-    jobs: list[JobResponse]

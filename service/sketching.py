@@ -6,9 +6,8 @@ strokes out, at the size of the training drawings.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,20 +15,13 @@ from torch import Tensor
 from models.sketch_rnn import spherical
 from models.strokes import (
     Points,
-    StrokeError,
-    draw_sheet,
-    read_json,
-    read_svg,
-    simplify,
     to_three,
-    write_json,
-    write_svg,
 )
 from models.training.checkpoint import Weights, find_weights, load_weights
 from models.training.protocols import StrokeDecoder, StrokeModel
 from models.training.strokes import stack_sketches
-
-Form = Literal["svg", "json", "png"]
+from service.drawing import Brush
+from service.stroke_sheets import StrokeDrawing
 
 
 class NoVectorError(ValueError):
@@ -80,6 +72,14 @@ class Sketcher:
         """``n`` new drawings, (K, 3) each."""
         generator = torch.Generator().manual_seed(seed)
         return self._out(self.model.sample(n, generator=generator, temperature=temperature))
+
+    def reconstruct(
+        self, sketches: Sequence[Points], *, seed: int, temperature: float
+    ) -> list[Points]:
+        """Drawings, each drawn again from its vector alone."""
+        with torch.inference_mode():
+            mean, _ = self.decoder.encode(self._in(sketches))
+        return self._decode(mean, seed, temperature)
 
     def complete(self, started: Points, n: int, *, seed: int, temperature: float) -> list[Points]:
         """``n`` drawings that begin with the points given, which stay as they are.
@@ -136,61 +136,26 @@ class Sketcher:
         return [undo(to_three(rows)) for rows in drawn.cpu().numpy()]
 
 
-def read_strokes(data: bytes, name: str) -> Points:
-    """The one drawing in a file's bytes, SVG or JSON by its name's ending: (N, 3).
+def sketch_samples(brush: Brush, n: int) -> StrokeDrawing:
+    """``n`` new drawings."""
+    made = Sketcher(brush.weights).sample(n, seed=brush.seed, temperature=brush.temperature)
+    return drawn_by(brush, made)
 
-    Raises:
-        StrokeError: Another ending, pixels above all; several drawings; or nothing that can be
-            read.
-    """
-    ending = Path(name).suffix.lower()
-    if ending == ".svg":
-        return read_svg(data)
-    if ending == ".json":
-        sketches = read_json(data)
-        if len(sketches) > 1:
-            raise StrokeError(f"{name} holds {len(sketches)} sketches; give one.")
-        return sketches[0]
-    raise StrokeError(
-        f"{name} is no file of strokes: expected .svg or .json. A stroke model takes what a pen "
-        "did, not pixels."
+
+def drawn_by(
+    brush: Brush, sketches: Sequence[Points], *, sent: Sequence[Points] = (), given: int = 0,
+    columns: int | None = None,
+) -> StrokeDrawing:  # fmt: skip
+    """Drawings (N, 3) with what they were drawn by; the watch is told that they are ready."""
+    brush.watch.progress(len(sketches), len(sketches), "draw")
+    return StrokeDrawing(
+        model=brush.weights.name,
+        weights=brush.weights.folder.name,
+        fingerprint=brush.weights.fingerprint,
+        seed=brush.seed,
+        temperature=brush.temperature,
+        sketches=tuple(sketches),
+        sent=tuple(sent),
+        given=given,
+        columns=columns,
     )
-
-
-def form_of(path: Path) -> Form:
-    """What to write to a file, by its ending.
-
-    Raises:
-        StrokeError: None of svg, json, png.
-    """
-    ending = path.suffix.lower().removeprefix(".")
-    if ending not in ("svg", "json", "png"):
-        raise StrokeError(f"Sketches are written as .svg, .json or .png; found '{path.name}'.")
-    return cast("Form", ending)
-
-
-def render(
-    sketches: Sequence[Points], form: Form, *, given: int = 0, columns: int | None = None,
-    **facts: Any,
-) -> bytes:  # fmt: skip
-    """Drawings as the bytes of a file.
-
-    Args:
-        sketches: (N, 3) each.
-        form: SVG and PNG are sheets of all; JSON has every point.
-        given: In PNG, so many first points are red.
-        columns: Of a sheet; without it nearly square.
-        facts: What JSON also says.
-    """
-    if form == "json":
-        return (write_json(sketches, **facts) + "\n").encode()
-    if form == "svg":
-        return write_svg(sketches, columns=columns).encode()
-    file = BytesIO()
-    draw_sheet(sketches, given=given, columns=columns).save(file, "PNG")
-    return file.getvalue()
-
-
-def shorten(points: Points, epsilon: float) -> Points:
-    """A drawing with fewer points, if a distance is given."""
-    return simplify(points, epsilon) if epsilon > 0 else points

@@ -43,6 +43,13 @@ CANNOT: dict[str, str] = {
     "reconstruct": "it has no latent vector from which a picture could be drawn again",
     "interpolate": "it has no latent vectors to walk between",
     "arithmetic": "it has no latent vectors to count with",
+    "frames": "it draws a picture at one go, not in steps",
+}
+
+
+ADVICE = {  # by what a call is about
+    "pixels": "Strokes are sent to /v1/models/{name}/sketches/..., or ask a model of pixels.",
+    "strokes": "Pixels are sent to the calls beside, without /sketches, or ask a model of strokes.",
 }
 
 
@@ -113,21 +120,32 @@ class Studio:
             extensions={"weights": names},
         )
 
-    def require(self, card: "ModelCard", *wanted: "Ability | str") -> None:
+    def require(
+        self, card: "ModelCard", *wanted: "Ability | str", modality: str | None = "pixels"
+    ) -> None:
         """Refuse a model that cannot do what is asked of it, before it is loaded.
+
+        Args:
+            card: The model.
+            wanted: What it has to be able to do.
+            modality: Of what the call is about; None if it is about either.
 
         Raises:
             UnableModelError: It cannot; the message says why, and which models can.
         """
-        if card.modality != "pixels":
+        if modality is not None and card.modality != modality:
             raise UnableModelError(
-                f"The model {card.name} reads and draws {card.modality}, not pixels, and this call "
-                "is about pictures of pixels. Ask a model of pixels.",
+                f"The model {card.name} reads and draws {card.modality}, and this call is about "
+                f"{modality}. {ADVICE[modality]}",
                 extensions={"abilities": list(card.abilities)},
             )
         for ability in wanted:
             if not can(card, ability):
-                others = [other.name for other in self.cards() if can(other, ability)]
+                others = [
+                    other.name
+                    for other in self.cards()
+                    if can(other, ability) and other.modality == card.modality
+                ]
                 raise UnableModelError(
                     f"The model {card.name} cannot do that: {CANNOT[ability]}. "
                     f"Models that can: {', '.join(others) or 'none'}.",

@@ -40,15 +40,19 @@ def read_json(text: str | bytes) -> list[Points]:
     found = value["sketches"] if isinstance(value, dict) and "sketches" in value else [value]
     if not isinstance(found, list) or not found:
         raise StrokeError(f"There is no sketch in this JSON. Expected {EXPECTED}.")
-    sketches = [_read_one(one, f"sketch {number}") for number, one in enumerate(found, 1)]
+    sketches = [read_sketch(one, f"sketch {number}") for number, one in enumerate(found, 1)]
     total = sum(map(len, sketches))
     if total > MOST_POINTS:
         raise StrokeError(f"There are {total:,} points in this JSON; at most {MOST_POINTS:,}.")
     return sketches
 
 
-def _read_one(value: Any, name: str) -> Points:
-    """One drawing."""
+def read_sketch(value: Any, name: str = "the sketch") -> Points:
+    """One drawing of parsed JSON: (N, 3).
+
+    Raises:
+        StrokeError: As ``read_json``.
+    """
     if isinstance(value, list):
         value = {"strokes": value}
     if not isinstance(value, dict):

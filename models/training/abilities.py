@@ -9,6 +9,8 @@ from models.training.protocols import (
     LatentDecoder,
     LatentPrior,
     LatentVariableModel,
+    StagedDecoder,
+    StrokeDecoder,
     Tempered,
 )
 
@@ -21,6 +23,7 @@ Ability = Literal[
     "reconstruct",
     "interpolate",
     "arithmetic",
+    "frames",
 ]
 
 MEANINGS: dict[Ability, str] = {
@@ -32,12 +35,19 @@ MEANINGS: dict[Ability, str] = {
     "reconstruct": "draws a picture again from its latent vector",
     "interpolate": "draws what lies between two latent vectors",
     "arithmetic": "draws a - b + c of latent vectors",
+    "frames": "shows step by step how a picture comes about",
 }
 assert set(MEANINGS) == set(get_args(Ability))
 
 
+DRAWS_ON: tuple[Ability, ...] = ("sample", "temperature", "complete")  # what every pen can do
+
+
 def abilities(kind: type[GenerativeModel]) -> tuple[Ability, ...]:
     """What models of a class can do, in the order of ``MEANINGS``."""
+    if kind.modality == "strokes":
+        mixes: tuple[Ability, ...] = ("reconstruct", "interpolate", "arithmetic")
+        return (*DRAWS_ON, *(mixes if issubclass(kind, StrokeDecoder) else ()))
     latent = issubclass(kind, LatentVariableModel)
     draws_again = latent or issubclass(kind, LatentDecoder)
     walks = draws_again and issubclass(kind, LatentPrior)
@@ -48,8 +58,9 @@ def abilities(kind: type[GenerativeModel]) -> tuple[Ability, ...]:
         # A latent model's method of the same name scores a picture given the vector.
         "exact_likelihood": issubclass(kind, ExactLikelihoodModel) and not latent,
         "likelihood_bound": latent,
-        "reconstruct": draws_again,
+        "reconstruct": draws_again and kind.encodes,
         "interpolate": walks,
         "arithmetic": walks,
+        "frames": walks and issubclass(kind, StagedDecoder),
     }
     return tuple(ability for ability in MEANINGS if able[ability])

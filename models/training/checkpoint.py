@@ -31,6 +31,7 @@ from models.training.weights import (
     fingerprint_weights,
     read_description,
     read_metrics,
+    takes_pixels,
     takes_strokes,
     write_atomically,
 )
@@ -75,10 +76,7 @@ class Weights:
             WeightsError: It takes pixels.
         """
         if isinstance(self.expects, Preprocessing):
-            raise WeightsError(
-                f"The weights in {self.folder} are of a {self.name}, which takes pixels, not "
-                "strokes. Use weights of a stroke model, like sketch_rnn."
-            )
+            raise WeightsError(takes_pixels(self.folder, self.name))
         return self.expects
 
 

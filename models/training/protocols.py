@@ -86,9 +86,11 @@ class GenerativeModel(nn.Module, ABC):
         heads: Prefixes of what weights may lack and still be the start of a training: parameters
             that only a loss needs, and what is fitted at the end.
         modality: What goes in and comes out: ``pixels``, or ``strokes`` of a pen.
+        encodes: Whether ``latent`` gives the vector that a picture would be drawn from again.
     """
 
     modality: Literal["pixels", "strokes"] = "pixels"
+    encodes: bool = True
     embedding_dim: int
     heads: tuple[str, ...] = ()
 
@@ -167,6 +169,15 @@ class LatentDecoder(Protocol):
 
         None if the model was trained without what draws it.
         """
+        ...
+
+
+@runtime_checkable
+class StagedDecoder(Protocol):
+    """A model whose pictures come about in steps that can be shown, from rough to fine."""
+
+    def canvases(self, z: Tensor) -> Tensor:
+        """The picture of a latent vector after each step: (B, D) -> (B, T, C, h, w) in [-1, 1]."""
         ...
 
 

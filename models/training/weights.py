@@ -12,10 +12,11 @@ import json
 import os
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import models
 from models.images import Preprocessing
+from models.strokes import StrokePreprocessing
 from models.training.config import from_json
 
 FORMAT = 1
@@ -94,6 +95,14 @@ def takes_strokes(folder: Path, model: str) -> str:
     )
 
 
+def takes_pixels(folder: Path, model: str) -> str:
+    """Why weights of a model of pixels are of no use for drawings."""
+    return (
+        f"The weights in {folder} are of a {model}, which takes pixels, not pen strokes. Use "
+        "weights of a stroke model, like sketch_rnn."
+    )
+
+
 def read_preprocessing(folder: Path) -> Preprocessing:
     """What the encoder expects of a photo.
 
@@ -103,8 +112,27 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     description = read_description(folder)
     if description.get("modality") == "strokes":
         raise WeightsError(takes_strokes(folder, description["model"]))
+    return _read_expected(Preprocessing, description, folder)
+
+
+def read_stroke_preprocessing(folder: Path) -> StrokePreprocessing:
+    """What a stroke model expects of a drawing.
+
+    Raises:
+        WeightsError: The folder does not say, says what is not known here, or takes pixels.
+    """
+    description = read_description(folder)
+    if description.get("modality") != "strokes":
+        raise WeightsError(takes_pixels(folder, description["model"]))
+    return _read_expected(StrokePreprocessing, description, folder)
+
+
+Expected = TypeVar("Expected", Preprocessing, StrokePreprocessing)
+
+
+def _read_expected(kind: type[Expected], description: dict[str, Any], folder: Path) -> Expected:
     try:
-        return from_json(Preprocessing, description["preprocessing"])
+        return from_json(kind, description["preprocessing"])
     except TypeError as error:
         raise WeightsError(
             f"The preprocessing in {folder / CONFIG} cannot be used: {error} "

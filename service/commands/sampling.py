@@ -1,4 +1,4 @@
-"""``niteru sample``, ``complete``, ``reconstruct`` and ``interpolate``: what a model draws."""
+"""``niteru sample``, ``complete``, ``reconstruct``, ``interpolate``, ...: what a model draws."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from models.images import ImageError
 from models.training.checkpoint import find_weights, load_weights
 from models.training.weights import read_description
 from service.commands.console import Bar, use_one_thread
-from service.commands.sketching import Drawn, sample_sketches
+from service.commands.sketching import Drawn, parse_terms, sample_sketches
 from service.drawing import (
     Brush,
+    draw_arithmetic,
     draw_completions,
+    draw_frames,
     draw_interpolation,
     draw_reconstructions,
     draw_samples,
@@ -117,14 +119,38 @@ def run_reconstruct(canvas: Canvas, images: Sequence[Path]) -> None:
 
 def run_interpolate(canvas: Canvas, first: str, last: str, *, steps: int) -> None:
     """Draw what lies between two photos, or two seeds."""
+    canvas.draw(lambda brush: draw_interpolation(brush, read_ends(brush, (first, last)), steps))
 
-    def make(brush: Brush) -> Drawing:
-        ends = [
-            int(end) if end.isdecimal() else read_photo(brush, Path(end)) for end in (first, last)
-        ]
-        return draw_interpolation(brush, ends, steps)
 
-    canvas.draw(make)
+def run_arithmetic(canvas: Canvas, words: Sequence[str], *, n: int) -> None:
+    """Draw ``A - B + C`` of photos or seeds.
+
+    Raises:
+        ValueError: Terms and signs do not alternate, or as many are taken away as added.
+    """
+    terms = parse_terms(words)
+    plus = [term for sign, term in terms if sign > 0]
+    minus = [term for sign, term in terms if sign < 0]
+    if len(plus) != len(minus) + 1:
+        raise ValueError(
+            f"'{' '.join(words)}' adds {len(plus)} and takes away {len(minus)}; expected one more "
+            "to be added than taken away, as in A - B + C."
+        )
+    canvas.draw(
+        lambda brush: draw_arithmetic(brush, read_ends(brush, plus), read_ends(brush, minus), n)
+    )
+
+
+def run_frames(canvas: Canvas, images: Sequence[Path], *, n: int, frames: int | None) -> None:
+    """Show how new pictures, or photos again, come about."""
+    canvas.draw(
+        lambda brush: draw_frames(brush, [read_photo(brush, path) for path in images], n, frames)
+    )
+
+
+def read_ends(brush: Brush, words: Sequence[str]) -> list[Pixels | int]:
+    """Photos by their paths, and seeds, which are numbers."""
+    return [int(word) if word.isdecimal() else read_photo(brush, Path(word)) for word in words]
 
 
 def read_photo(brush: Brush, path: Path) -> Pixels:

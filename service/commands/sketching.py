@@ -7,7 +7,9 @@ from pathlib import Path
 from models.strokes import Points, StrokeError
 from models.training.checkpoint import Weights
 from service.commands.console import say, use_one_thread
-from service.sketching import Sketcher, form_of, read_strokes, render, shorten
+from service.sketching import Sketcher
+from service.stroke_files import read_strokes, shorten
+from service.stroke_sheets import form_of, write_sheet
 
 ODD_SIZE = 4.0  # times as large or as small as the training drawings
 
@@ -48,6 +50,16 @@ def run_complete(name: str, path: Path, n: int, how: Drawn) -> None:
     _write(made, how, sketcher.weights, f"{n} completions of {path.name}", given=len(started))
 
 
+def run_reconstruct(name: str, paths: Sequence[Path], how: Drawn) -> None:
+    """Draw drawings again from their vectors."""
+    use_one_thread()
+    form_of(how.out)
+    sketcher = Sketcher.load(name)
+    read = [_read(path, sketcher, how) for path in paths]
+    made = sketcher.reconstruct(read, seed=how.seed, temperature=how.temperature)
+    _write(made, how, sketcher.weights, f"{len(made)} drawn again")
+
+
 def run_interpolate(name: str, paths: tuple[Path, Path], steps: int, how: Drawn) -> None:
     """Draw the way from one drawing to another."""
     use_one_thread()
@@ -65,13 +77,13 @@ def run_arithmetic(name: str, words: Sequence[str], n: int, how: Drawn) -> None:
     form_of(how.out)
     terms = parse_terms(words)
     sketcher = Sketcher.load(name)
-    read = [(sign, _read(path, sketcher, how)) for sign, path in terms]
+    read = [(sign, _read(Path(file), sketcher, how)) for sign, file in terms]
     made = sketcher.combine(read, n, seed=how.seed, temperature=how.temperature)
     _write(made, how, sketcher.weights, f"{n} drawings of {' '.join(words)}")
 
 
-def parse_terms(words: Sequence[str]) -> list[tuple[int, Path]]:
-    """``A - B + C`` as signs and files.
+def parse_terms(words: Sequence[str]) -> list[tuple[int, str]]:
+    """``A - B + C`` as signs and what stands between them.
 
     Raises:
         StrokeError: Files and signs do not alternate.
@@ -81,10 +93,10 @@ def parse_terms(words: Sequence[str]) -> list[tuple[int, Path]]:
     wrong = len(words) % 2 == 0 or any(w in signs for w in files)
     if wrong or any(w not in signs for w in between):
         raise StrokeError(
-            f"'{' '.join(words)}' cannot be reckoned: expected files with + or - between them, "
-            "each by itself: A.svg - B.svg + C.svg"
+            f"'{' '.join(words)}' cannot be reckoned: expected files or seeds with + or - "
+            "between them, each by itself: A - B + C"
         )
-    return [(signs[sign], Path(file)) for sign, file in zip(["+", *between], files, strict=True)]
+    return [(signs[sign], file) for sign, file in zip(["+", *between], files, strict=True)]
 
 
 def _read(path: Path, sketcher: Sketcher, how: Drawn) -> Points:
@@ -106,7 +118,7 @@ def _write(
     sketches: Sequence[Points], how: Drawn, weights: Weights, what: str, *, given: int = 0,
     columns: int | None = None,
 ) -> None:  # fmt: skip
-    data = render(
+    data = write_sheet(
         sketches, form_of(how.out), given=given, columns=columns, weights=weights.fingerprint,
         seed=how.seed, temperature=how.temperature,
     )  # fmt: skip

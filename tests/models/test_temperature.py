@@ -161,8 +161,14 @@ def test_vectors_are_drawn_and_walked_between(model):
 @pytest.mark.parametrize("model", ALL, ids=name_of)
 def test_abilities_are_those_of_the_methods(model):
     found = set(abilities(type(model)))
+    if model.modality == "strokes":  # a pen's temperature is an argument of each call
+        assert {"sample", "temperature", "complete"} <= found
+        assert ("arithmetic" in found) == ("interpolate" in found) == hasattr(model, "decode")
+        return
     assert ("complete" in found) == hasattr(model, "complete")
     assert ("temperature" in found) == hasattr(model, "at_temperature")
+    assert ("frames" in found) == hasattr(model, "canvases")
+    assert model.encodes or "reconstruct" not in found
     assert ("likelihood_bound" in found) == hasattr(model, "elbo")
     assert not {"likelihood_bound", "exact_likelihood"} <= found
     for ability, methods in (

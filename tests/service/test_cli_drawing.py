@@ -82,6 +82,17 @@ def test_the_same_files_as_over_http(artist, files, tmp_path):
                 "pixelvae/interpolations",
                 {"json": {"seeds": [1, 2]}},
             ),
+            (
+                ["arithmetic", 1, "-", 2, "+", 3, "--weights", "vae", "-n", 2],
+                "vae/arithmetic?n=2",
+                {"json": {"plus": [1, 3], "minus": [2]}},
+            ),
+            (
+                ["frames", "--weights", "draw", "-n", 2, "--frames", 2, "--seed", 3],
+                "draw/frames?n=2&frames=2&seed=3",
+                {},
+            ),
+            (["frames", files / "a.png", "--weights", "draw"], "draw/frames", {"files": [a]}),
         ]
     ):  # fmt: skip
         for file_format in ("grid", "json", "zip"):
@@ -116,6 +127,10 @@ def test_errors_are_sentences(artist, files, tmp_path):
         (["reconstruct", files / "broken.png", "--weights", "vae"], "broken.png"),
         (["reconstruct", a, "--weights", "made"], "no latent vector"),
         (["interpolate", 1, 2, "--weights", "pixelrnn"], "no latent vector"),
+        (["arithmetic", 1, "-", 2, "--weights", "vae"], "adds 1 and takes away 1"),
+        (["arithmetic", 1, 2, "--weights", "vae"], "with + or - between"),
+        (["arithmetic", a, "--weights", "gan"], "give seeds"),
+        (["frames", "--weights", "vae"], "at one go"),
         (["interpolate", a, files / "no.png", "--weights", "vae"], "no.png"),
     ):
         assert found in niteru(*words, "--out", out, code=1), words
@@ -124,7 +139,9 @@ def test_errors_are_sentences(artist, files, tmp_path):
     niteru("complete", a, "--weights", "pixelcnn", code=2)
 
 
-@pytest.mark.parametrize("command", ["sample", "complete", "reconstruct", "interpolate"])
+@pytest.mark.parametrize(
+    "command", ["sample", "complete", "reconstruct", "interpolate", "arithmetic", "frames"]
+)
 def test_help_does_not_wait_for_torch(command):
     code = (
         "import sys; from service.cli import main\n"

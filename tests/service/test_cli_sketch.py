@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ from models.training.checkpoint import load_weights
 from models.training.strokes import stack_sketches
 from service.cli import main
 from service.commands.sketching import parse_terms
-from service.sketching import Sketcher, read_strokes
+from service.sketching import Sketcher
+from service.stroke_files import read_strokes
 from tests.strokes_made import drawings, write_archive
 
 
@@ -126,7 +126,7 @@ def test_a_sum_is_the_sum_of_the_vectors(made):
 
 def test_terms_are_files_with_signs_between():
     found = parse_terms(["a", "-", "b", "+", "c"])
-    assert found == [(1, Path("a")), (-1, Path("b")), (1, Path("c"))]
+    assert found == [(1, "a"), (-1, "b"), (1, "c")]
     for words in (["a", "b"], ["-", "a"], ["a", "-"], ["a", "*", "b"]):
         with pytest.raises(ValueError, match="cannot be reckoned"):
             parse_terms(words)
@@ -171,7 +171,7 @@ def test_strokes_are_refused_by_name(made, tmp_path, make_weights):
     told = niteru("evaluate", "nll", vae, "--data", made / "a.npz", code=1)
     assert "holds pen strokes" in told
     told = niteru("sketch", "complete", made / "a.svg", "--weights", vae, code=1)
-    assert "takes pixels, not strokes" in told
+    assert "takes pixels, not pen strokes" in told
 
 
 def test_settings_of_photos_say_nothing_to_strokes(made, tmp_path):

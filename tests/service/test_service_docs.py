@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service import schemas, schemas_models
+from service import schemas, schemas_jobs, schemas_models, schemas_sketches
 from service.errors import TYPE_PREFIX, ServiceError
 from service.openapi import document, render
 from service.settings import Settings
@@ -66,7 +66,9 @@ def test_every_error_is_described_as_a_problem(client):
 
 MODELS = {
     name: model
-    for name, model in (vars(schemas) | vars(schemas_models)).items()
+    for name, model in (
+        vars(schemas) | vars(schemas_models) | vars(schemas_jobs) | vars(schemas_sketches)
+    ).items()
     if isinstance(model, type)
     and issubclass(model, BaseModel)
     and "examples" in (model.model_config.get("json_schema_extra") or {})
@@ -77,7 +79,8 @@ MODELS = {
 def test_examples_are_valid_and_complete(name):
     model = MODELS[name]
     for example in model.model_config["json_schema_extra"]["examples"]:
-        shown = model.model_validate(example, strict=True).model_dump(mode="json")
+        read = model.model_validate_json(json.dumps(example), strict=True)
+        shown = read.model_dump(mode="json", exclude_unset=True)
         assert {key: shown[key] for key in example} == example
         assert {key for key, field in model.model_fields.items() if field.is_required()} <= set(
             example

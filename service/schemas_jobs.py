@@ -1,0 +1,100 @@
+"""What goes over the wire about jobs and indexing."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.schemas import Problem
+
+JOB_EXAMPLE: dict[str, Any] = {
+    "id": "2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
+    "kind": "samples",
+    "subject": "pixelvae",
+    "state": "running",
+    "done": 8,
+    "total": 16,
+    "stage": "draw",
+    "created": "2026-11-25T18:33:00+00:00",
+    "started": "2026-11-25T18:33:01+00:00",
+    "finished": None,
+    "problem": None,
+    "url": "/v1/jobs/2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
+    "events": "/v1/jobs/2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d/events",
+    "result": None,
+}
+
+
+class JobResponse(BaseModel):
+    """Work that takes longer than a request may."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB_EXAMPLE]})
+
+    id: str
+    kind: Annotated[str, Field(description="What is done, such as `samples`.")]
+    subject: Annotated[str, Field(description="With what: a model, or the catalogue, by name.")]
+    state: Literal["waiting", "running", "cancelling", "done", "failed", "cancelled"]
+    done: Annotated[int, Field(description="How far it is, of `total`.")]
+    total: Annotated[int, Field(description="0 as long as nobody knows.")]
+    stage: Annotated[str, Field(description="What is being done.")]
+    created: Annotated[str, Field(description="ISO 8601, UTC.")]
+    started: str | None
+    finished: str | None
+    problem: Annotated[Problem | None, Field(description="Why it failed, if it has.")]
+    url: Annotated[str, Field(description="Path of the job.")]
+    events: Annotated[str, Field(description="Path of its server-sent events.")]
+    result: Annotated[str | None, Field(description="Path of what it has made, once it is done.")]
+
+
+class ReindexOptions(BaseModel):
+    """How to index. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"prune": True}]})
+
+    prune: Annotated[bool, Field(description="Delete items that the catalogue has no more.")] = (
+        False
+    )
+
+
+class ReindexResponse(BaseModel):
+    """What indexing has done."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "message": "Published generation 20261125T183300Z-4f2a with 3,553 items "
+                    "(12 embedded, 3,541 unchanged).",
+                    "run": "20261125T183300Z-4f2a",
+                    "generation": "20261125T183300Z-4f2a",
+                    "published": True,
+                    "entries": 3553,
+                    "embedded": 12,
+                    "unchanged": 3541,
+                    "pruned": 0,
+                    "items": 3553,
+                    "left_out": 0,
+                    "failures": [],
+                    "seconds": 4.2,
+                }
+            ]
+        }
+    )
+
+    message: str
+    run: Annotated[str, Field(description="Its report stands in the store, below `reports/`.")]
+    generation: Annotated[str | None, Field(description="The one that answers now.")]
+    published: Annotated[bool, Field(description="Whether this run made it.")]
+    entries: Annotated[int, Field(description="Of the catalogue.")]
+    embedded: int
+    unchanged: Annotated[int, Field(description="Whose photo did not have to be embedded.")]
+    pruned: int
+    items: Annotated[int, Field(description="That can be found.")]
+    left_out: Annotated[int, Field(description="Photos that could not be used.")]
+    failures: Annotated[list[str], Field(description="The ids of the first hundred of these.")]
+    seconds: float
+
+
+class JobsResponse(BaseModel):
+    """The jobs that are remembered, newest first."""
+
+    jobs: list[JobResponse]
