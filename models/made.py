@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.nn.likelihoods import Bernoulli
+from models.nn.onlookers import show
 from models.nn.precision import at_least_float32
 from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -254,6 +255,7 @@ class Model(TemperedDraws, GenerativeModel):
         nothing = torch.zeros(flat.shape[1], dtype=torch.bool)
         for number, rows in _groups(numbers):
             bits[rows], _ = self._walk(self.mask(number), bits[rows], nothing, flat[rows])
+            show(lambda: (2 * bits - 1).view_as(noise))
         return (2 * bits - 1).view_as(noise)
 
     @torch.no_grad()

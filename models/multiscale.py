@@ -33,6 +33,7 @@ from models.nn.categorical import Categorical, snap
 from models.nn.gated import GatedPixelCNN
 from models.nn.groups import GroupNetwork, Head
 from models.nn.likelihoods import Bernoulli
+from models.nn.onlookers import show
 from models.nn.precision import at_least_float32
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
@@ -308,6 +309,7 @@ class Model(GenerativeModel):
                 continue
             if number == 0:
                 group.put(x, self._draw_base(group.of(x), group.of(known), group.of(noise)))
+                show(x.clone)
                 continue
             features, own = self.features(x, number), group.of(x).clone()
             free = ~group.of(known)[:, 0]  # (B, h, w)
@@ -316,6 +318,7 @@ class Model(GenerativeModel):
                 drawn = self.likelihood.draw(params, group.of(noise)[:, colour, None])
                 own[:, colour] = torch.where(free, drawn[:, 0], own[:, colour])
             group.put(x, own)
+            show(x.clone)
         return x
 
     def _draw_base(self, x: Tensor, known: Tensor, noise: Tensor) -> Tensor:

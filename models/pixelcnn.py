@@ -36,6 +36,7 @@ from models.nn.labels import one_hot, under_each_label
 from models.nn.likelihoods import Bernoulli
 from models.nn.masked import ALWAYS, CausalConv2d, Colours, colours_of
 from models.nn.precision import at_least_float32
+from models.nn.sized import AnySize
 from models.nn.tempered import TemperedDraws
 from models.sampling.methods import Method, Task, draw, refuse_gaps
 from models.sampling.rows import array
@@ -222,7 +223,7 @@ class GatedStack(nn.Module):
         return h
 
 
-class Model(TemperedDraws, GenerativeModel):
+class Model(TemperedDraws, AnySize, GenerativeModel):
     """A stack of causal convolutions and a distribution for every value.
 
     Attributes:

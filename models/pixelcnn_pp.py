@@ -36,6 +36,7 @@ from models.nn.labels import one_hot, under_each_label
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
 from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
+from models.nn.sized import AnySize
 from models.sampling.methods import Method, Task, draw, refuse_gaps
 from models.sampling.rows import array
 from models.sampling.strided import StridedWalk
@@ -141,7 +142,7 @@ def presets() -> dict[str, Preset]:
     }
 
 
-class Model(GenerativeModel):
+class Model(AnySize, GenerativeModel):
     """Two streams down to the coarsest scale and up again, and a distribution for every pixel.
 
     Attributes:

@@ -38,7 +38,9 @@ from models.nn.categorical import Categorical, snap
 from models.nn.likelihoods import Bernoulli
 from models.nn.lstm2d import DiagonalBiLSTM, Memory, RowLSTM
 from models.nn.masked import ALWAYS, CausalConv2d, colours_of
+from models.nn.onlookers import show
 from models.nn.precision import at_least_float32
+from models.nn.sized import AnySize
 from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
@@ -139,7 +141,7 @@ class Block(nn.Module):
         return x[:, :, i : i + 1, j : j + 1] + changed
 
 
-class Model(TemperedDraws, GenerativeModel):
+class Model(TemperedDraws, AnySize, GenerativeModel):
     """A masked convolution, residual LSTM layers, and a distribution for every value.
 
     Attributes:
@@ -276,6 +278,7 @@ class Model(TemperedDraws, GenerativeModel):
                     x[:, colour, i, j] = torch.where(known[:, 0, i, j], here, drawn[:, 0, 0, 0])
             for block, inputs, memory in zip(blocks, maps, memories, strict=False):
                 block.lstm.end_row(inputs, memory, i)
+            show(x.clone)
         return x
 
     def _at(

@@ -230,7 +230,9 @@ class Model(GenerativeModel):
             return mean + (0.5 * log_var).exp() * noise[:, :, i : i + 1, j : j + 1]
 
         with torch.no_grad():
-            return draw_in_windows(self.prior, self.upsampler(up), self.config.lower, pick)
+            return draw_in_windows(
+                self.prior, self.upsampler(up), self.config.lower, pick, shown=False
+            )
 
     @torch.no_grad()
     def decode(self, z: Tensor, *, generator: torch.Generator) -> Tensor:

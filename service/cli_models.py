@@ -28,13 +28,17 @@ def sample(
         Path, typer.Option(help="The file to write; of sketches also .svg or .json.")
     ] = Path("samples.png"),
     file_format: Format = "grid",
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Side of the pictures; without it, that of the training's."),
+    ] = None,
     temperature: Temperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Draw new pictures from a model."""
     from service.commands.sampling import Canvas, run_sample
 
-    run_sample(Canvas(weights, out, file_format, seed, temperature), n=n)
+    run_sample(Canvas(weights, out, file_format, seed, temperature), n=n, side=size)
 
 
 def complete(

@@ -7,13 +7,14 @@ be stopped by it between two pictures. Needs torch: import it where something is
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from indexer.protocols import Pixels
+from models.nn.onlookers import Look, seen_by
 from models.training.abilities import abilities
 from models.training.checkpoint import Weights
 from models.training.protocols import (
@@ -22,6 +23,7 @@ from models.training.protocols import (
     LatentDecoder,
     LatentPrior,
     LatentVariableModel,
+    Sizable,
     StagedDecoder,
     Tempered,
 )
@@ -45,6 +47,10 @@ class Watch(Protocol):
 
     def picture(self, number: int, pixels: Pixels) -> None:
         """This one, (h, w, C) uint8, is ready."""
+        ...
+
+    def partial(self, number: int, pictures: Callable[[], Sequence[Pixels]]) -> None:
+        """What is being drawn, from this one on, can be seen as far as it is; may raise as well."""
         ...
 
 
@@ -107,23 +113,51 @@ class Brush:
             framed=framed,
         )
 
-    def collect(self, total: int, draw: Callable[[int, int], Tensor]) -> list[Pixels]:
+    def collect(
+        self, total: int, draw: Callable[[int, int], Tensor], *, chunk: int | None = None
+    ) -> list[Pixels]:
         """Draw in chunks: ``draw(first, count)`` gives (count, C, h, w) in [-1, 1]."""
+        most = chunk or CHUNK
         pictures: list[Pixels] = []
         self.watch.progress(0, total, "draw")
         with torch.inference_mode():
             while len(pictures) < total:
-                drawn = draw(len(pictures), min(CHUNK, total - len(pictures)))
+                with seen_by(self._show_from(len(pictures))):
+                    drawn = draw(len(pictures), min(most, total - len(pictures)))
                 for picture in drawn:
                     pictures.append(to_pixels(picture))
                     self.watch.picture(len(pictures) - 1, pictures[-1])
                 self.watch.progress(len(pictures), total, "draw")
         return pictures
 
+    def _show_from(self, first: int) -> Look:
+        """Lets the watch see pictures while they are drawn, the first of them being this one."""
 
-def draw_samples(brush: Brush, n: int) -> Drawing:
-    """``n`` new pictures."""
+        def look(pictures: Callable[[], Tensor]) -> None:
+            self.watch.partial(first, lambda: [to_pixels(picture) for picture in pictures()])
+
+        return look
+
+
+def draw_samples(brush: Brush, n: int, side: int | None = None) -> Drawing:
+    """``n`` new pictures.
+
+    Args:
+        brush: Of any model.
+        n: How many.
+        side: Of the pictures, in pixels; that of the training pictures if None.
+
+    Raises:
+        UnableModelError: The model draws no pictures of that side.
+    """
     model, generator = brush.model, brush.generator()
+    if side is not None and side != own_side(model):
+        if not isinstance(model, Sizable):
+            raise unable(brush.weights, "size", f"its pictures have a side of {own_side(model)}")
+        with refusals_of(brush.weights):
+            sized = model.at_size(side)
+        assert isinstance(sized, GenerativeModel)
+        model = sized
     pictures = brush.collect(n, lambda _, count: model.sample(count, generator=generator))
     return brush.drawing(pictures)
 
@@ -186,13 +220,12 @@ def draw_interpolation(brush: Brush, ends: Sequence[Pixels | int], steps: int) -
         found = latents(brush, ends)
         a, b = found[:1], found[1:]
 
-    def draw(first: int, count: int) -> Tensor:
-        shares = [step / (steps - 1) for step in range(first, first + count)]
-        return torch.cat([decode(prior.between(a, b, t), brush.generator()) for t in shares])
+    def draw(step: int, _: int) -> Tensor:
+        return decode(prior.between(a, b, step / (steps - 1)), brush.generator())
 
     photos = photos_in(ends)
     return brush.drawing(
-        brush.collect(steps, draw), photos=photos, columns=steps + len(photos), framed=True
+        brush.collect(steps, draw, chunk=1), photos=photos, columns=steps + len(photos), framed=True
     )
 
 
@@ -253,6 +286,13 @@ def draw_frames(
     flat = stages[:, chosen].flatten(0, 1)
     pictures = brush.collect(len(flat), lambda first, many: flat[first : first + many])
     return brush.drawing(pictures, photos=photos, columns=count)
+
+
+def own_side(model: GenerativeModel) -> int:
+    """The side of the pictures that a model has learned."""
+    config: Any = model.config
+    side: int = config.target_size
+    return side
 
 
 Decode = Callable[[Tensor, torch.Generator], Tensor]

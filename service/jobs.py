@@ -38,7 +38,7 @@ class Result(Protocol):
 
 
 class Event(NamedTuple):
-    """Something that happened to a job: a ``state``, ``progress``, a ``picture`` or the ``end``."""
+    """What happened to a job: ``state``, ``progress``, ``partial``, ``picture`` or ``end``."""
 
     number: int
     kind: str
@@ -114,6 +114,10 @@ class Job:
     def show(self, data: Mapping[str, Any]) -> None:
         """Show a picture that is ready before the others are."""
         self._tell("picture", data)
+
+    def sketch(self, data: Mapping[str, Any]) -> None:
+        """Show what is being drawn, as far as it is; only the last such event is remembered."""
+        self._tell("partial", data)
 
     def check(self) -> None:
         """Raise ``StoppedError`` if the job was cancelled."""
@@ -231,6 +235,10 @@ class Job:
         self._wake()
 
     def _append(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "partial":
+            old = next((event for event in self._events if event.kind == kind), None)
+            if old is not None:
+                self._events.remove(old)
         self._number += 1
         self._events.append(Event(self._number, kind, data))
 

@@ -20,6 +20,7 @@ from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
     DrawingResponse,
+    DrawOptions,
     FrameOptions,
     InterpolationOptions,
     LikelihoodOptions,
@@ -109,6 +110,19 @@ def check_count(state: State, field: str, count: int) -> None:
         )
 
 
+def check_size(state: State, size: int | None) -> None:
+    """Refuse larger pictures than the settings allow."""
+    most = state.settings.max_side
+    if size is not None and size > most:
+        raise InvalidRequestError(
+            f"size: pictures of {size} pixels a side were asked for; at most {most} are drawn.",
+            extensions={
+                "limit": most,
+                "errors": [{"field": "size", "message": f"expected 1 to {most}"}],
+            },
+        )
+
+
 @router.post(
     "/models/{name}/samples",
     summary="Draw new pictures",
@@ -126,7 +140,10 @@ async def samples(
     with state.admission:
         given = await read_options(request, options)
         check_count(state, "n", given.n)
+        check_size(state, given.size)
         chosen = await choose(state, name, given, "sample", modality=None)
+        if given.size is not None and given.size != chosen.weights.draws:
+            state.studio.require(chosen.card, "size")
 
     def make(brush: "Brush") -> Result:
         if chosen.card.modality == "strokes":
@@ -135,7 +152,7 @@ async def samples(
             return sketch_samples(brush, given.n)
         from service.drawing import draw_samples
 
-        return draw_samples(brush, given.n)
+        return draw_samples(brush, given.n, given.size)
 
     job = state.studio.submit("samples", *chosen, make, **chance(given))
     return await answer(request, state, job, given.format)
@@ -354,7 +371,7 @@ async def likelihoods(
     return await answer(request, state, job, None)
 
 
-def chance(options: ReconstructionOptions | SampleOptions) -> Chance:
+def chance(options: ReconstructionOptions | DrawOptions) -> Chance:
     """What decides over draws."""
     mean = options.mean if isinstance(options, ReconstructionOptions) else False
     return {"seed": options.seed, "temperature": options.temperature, "mean": mean}

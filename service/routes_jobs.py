@@ -83,7 +83,8 @@ async def get_events(request: Request, job_id: str, state: Shared) -> StreamingR
     """Stream what happens to a job, from its beginning, or from after the header `Last-Event-ID`.
 
     Events are `state`, `progress` (`done`, `total`, `stage`), `picture` (`number`, and `picture`, a
-    PNG in Base64) and, last, `end` with the job.
+    PNG in Base64), `partial` (`pictures` from `number` on as far as they are drawn, grey where they
+    are not) and, last, `end` with the job.
     """
     job = state.jobs.get(job_id)
     last = request.headers.get("last-event-id", "")

@@ -63,7 +63,7 @@ class ModelResponse(BaseModel):
     abilities: Annotated[
         list[str],
         Field(
-            description="`sample`, `temperature`, `complete`, `exact_likelihood` or "
+            description="`sample`, `temperature`, `size`, `complete`, `exact_likelihood` or "
             "`likelihood_bound`, `reconstruct`, `interpolate`, `arithmetic`, `frames`."
         ),
     ]
@@ -112,7 +112,14 @@ class ModelOptions(BaseModel):
     ] = None
 
 
-class SampleOptions(ModelOptions):
+class DrawOptions(ModelOptions):
+    """How many pictures to draw, and how daring."""
+
+    n: Annotated[int, Field(ge=1, description="How many pictures.")] = 16
+    temperature: Temperature = 1.0
+
+
+class SampleOptions(DrawOptions):
     """How to draw new pictures."""
 
     model_config = ConfigDict(
@@ -120,11 +127,13 @@ class SampleOptions(ModelOptions):
         json_schema_extra={"examples": [{"n": 16, "seed": 7, "temperature": 0.8}]},
     )
 
-    n: Annotated[int, Field(ge=1, description="How many pictures.")] = 16
-    temperature: Temperature = 1.0
+    size: Annotated[
+        int | None,
+        Field(ge=1, description="Their side in pixels; without it, that of the training pictures."),
+    ] = None
 
 
-class FrameOptions(SampleOptions):
+class FrameOptions(DrawOptions):
     """How to show the way in which pictures come about."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"n": 3}]})
@@ -136,7 +145,7 @@ class FrameOptions(SampleOptions):
     ] = None
 
 
-class CompletionOptions(SampleOptions):
+class CompletionOptions(DrawOptions):
     """How to draw the rest of a photo."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rows": 14}]})

@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     max_pictures: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=64, description="Pictures that one call of a model may draw, or score."
     )
+    max_side: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=128, description="Pixels of a side that a model may be asked to draw."
+    )
     max_jobs: PositiveInt = Field(
         default=8,
         description="Jobs of models that may wait while another runs; one more is answered 429.",

@@ -2,8 +2,9 @@
 
 import difflib
 import logging
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,11 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a server that only searc
 
 logger = logging.getLogger(__name__)
 
+BETWEEN_SIGHTS = 0.25  # seconds between two looks at what is being drawn
 LOADED = 2  # weights that are kept in memory
 CANNOT: dict[str, str] = {
     "temperature": "its draws have no temperature",
+    "size": "its pictures have one size",
     "complete": "it cannot draw the rest of a picture given a part",
     "likelihood": "it draws pictures without saying how probable a picture is",
     "reconstruct": "it has no latent vector from which a picture could be drawn again",
@@ -233,10 +236,16 @@ class Studio:
 
 
 class JobWatch:
-    """Tells a job how far a drawing is, and shows each picture as it is ready."""
+    """Tells a job how far a drawing is, and shows pictures as they are drawn and as they are ready.
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    Args:
+        job: Is told.
+        clock: Seconds, of which only differences count.
+    """
+
+    def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
+        self.job, self.clock = job, clock
+        self._next = 0.0
 
     def progress(self, done: int, total: int, stage: str = "") -> None:
         """So many of the pictures are ready; raises to end the work."""
@@ -245,6 +254,14 @@ class JobWatch:
     def picture(self, number: int, pixels: Pixels) -> None:
         """This one, (h, w, C) uint8, is ready."""
         self.job.show({"number": number, "picture": encode(pixels)})
+
+    def partial(self, number: int, pictures: Callable[[], Sequence[Pixels]]) -> None:
+        """Show now and then what is being drawn, from this one on; raises to end the work."""
+        self.job.check()
+        now = self.clock()
+        if now >= self._next:
+            self._next = now + BETWEEN_SIGHTS
+            self.job.sketch({"number": number, "pictures": [encode(p) for p in pictures()]})
 
 
 def can(card: "ModelCard", ability: str) -> bool:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from models.nn.gated import GatedPixelCNN
+from models.nn.onlookers import show
 from models.nn.precision import at_least_float32
 
 Pick = Callable[[Tensor, int, int], Tensor]
@@ -13,7 +14,7 @@ Pick = Callable[[Tensor, int, int], Tensor]
 
 @torch.no_grad()
 def draw_in_windows(
-    pixelcnn: GatedPixelCNN, condition: Tensor, channels: int, pick: Pick
+    pixelcnn: GatedPixelCNN, condition: Tensor, channels: int, pick: Pick, *, shown: bool = True
 ) -> Tensor:
     """Draw every pixel in raster order: (B, K, H, W) conditions -> (B, C, H, W).
 
@@ -22,6 +23,7 @@ def draw_in_windows(
         condition: What is known of every pixel beforehand.
         channels: C of what is drawn.
         pick: A pixel (B, C, 1, 1) from its parameters (B, P, 1, 1), its row and its column.
+        shown: Whether it is a picture, for those who look on.
     """
     B, _, H, W = condition.shape
     x = condition.new_zeros(B, channels, H, W)
@@ -34,4 +36,6 @@ def draw_in_windows(
             params = at_least_float32(pixelcnn(x[window], condition[window]))
             here = params[:, :, -1:, j - left : j - left + 1]  # (B, P, 1, 1)
             x[:, :, i, j] = pick(here, i, j)[..., 0, 0]
+        if shown:
+            show(x.clone)
     return x

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.nn.onlookers import show
 from models.sampling.draws import drawing
 from models.sampling.rows import Array
 
@@ -47,6 +48,11 @@ def walk_through(
     values = _by_place(x, steps)  # (H, W, steps, B, C / steps)
     given = known[:, 0].permute(1, 2, 0).cpu().numpy()[..., None]  # (H, W, B, 1)
     some = known[:, 0].any(0).tolist()
+
+    def picture() -> Tensor:
+        drawn = values.transpose(3, 2, 4, 0, 1).reshape(B, C, H, W)
+        return torch.from_numpy(np.ascontiguousarray(drawn))
+
     with np.errstate(over="ignore", under="ignore"):  # an infinite exponential is a closed gate
         for i in range(H):
             walk.begin_row(i)
@@ -57,8 +63,8 @@ def walk_through(
                         drawn = np.where(given[i, j], values[i, j, step], drawn)
                     values[i, j, step] = drawn
                     walk.put(j, step, drawn)
-    picture = values.transpose(3, 2, 4, 0, 1).reshape(B, C, H, W)
-    return torch.from_numpy(np.ascontiguousarray(picture))
+            show(picture)
+    return picture()
 
 
 def _by_place(x: Tensor, steps: int) -> Array:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from models.nn.categorical import snap
+from models.nn.onlookers import show
 from models.sampling.cached import Walk, walk_through
 
 Method = Literal["auto", "naive", "cached", "jacobi"]
@@ -153,6 +154,7 @@ def _naive(
                 params = told(x, every)[:, step][here]  # (B, P, 1, 1)
                 drawn = task.likelihood.draw(params, numbers[:, step][here])[..., 0, 0]
                 values[:, step, :, i, j] = torch.where(given, values[:, step, :, i, j], drawn)
+        show(x.clone)
     return x
 
 
@@ -168,5 +170,6 @@ def _jacobi(
         drawn = task.likelihood.draw(params.flatten(0, 1), numbers[waiting].flatten(0, 1))
         after = torch.where(task.known[waiting], before, drawn.reshape(before.shape))
         x[waiting] = after
+        show(x.clone)
         waiting = waiting[(after != before).flatten(1).any(1)]
     return x

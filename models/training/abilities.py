@@ -9,6 +9,7 @@ from models.training.protocols import (
     LatentDecoder,
     LatentPrior,
     LatentVariableModel,
+    Sizable,
     StagedDecoder,
     StrokeDecoder,
     Tempered,
@@ -17,6 +18,7 @@ from models.training.protocols import (
 Ability = Literal[
     "sample",
     "temperature",
+    "size",
     "complete",
     "exact_likelihood",
     "likelihood_bound",
@@ -29,6 +31,7 @@ Ability = Literal[
 MEANINGS: dict[Ability, str] = {
     "sample": "draws new pictures",
     "temperature": "draws what is more probable, or less",
+    "size": "draws pictures of any side",
     "complete": "draws the rest of a picture of which a part is known",
     "exact_likelihood": "gives every picture its probability",
     "likelihood_bound": "gives every picture a bound on its probability",
@@ -54,6 +57,7 @@ def abilities(kind: type[GenerativeModel]) -> tuple[Ability, ...]:
     able: dict[Ability, bool] = {
         "sample": True,
         "temperature": issubclass(kind, Tempered),
+        "size": issubclass(kind, Sizable),
         "complete": issubclass(kind, Completer),
         # A latent model's method of the same name scores a picture given the vector.
         "exact_likelihood": issubclass(kind, ExactLikelihoodModel) and not latent,

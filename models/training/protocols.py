@@ -225,6 +225,19 @@ class Tempered(Protocol):
 
 
 @runtime_checkable
+class Sizable(Protocol):
+    """A model that can draw pictures of other sides than it has learned."""
+
+    def at_size(self, side: int) -> Self:
+        """The same model, its weights shared, that draws pictures of this side.
+
+        Raises:
+            ValueError: The model cannot be of this side.
+        """
+        ...
+
+
+@runtime_checkable
 class ExactLikelihoodModel(Protocol):
     """A model that gives every picture its probability itself, not a bound on it.
 

@@ -82,15 +82,18 @@ class BarWatch:
     def picture(self, number: int, pixels: Pixels) -> None:
         """One picture is ready: it is written with the others."""
 
+    def partial(self, number: int, pictures: Callable[[], Sequence[Pixels]]) -> None:
+        """Pictures are being drawn: a terminal does not show them."""
 
-def run_sample(canvas: Canvas, *, n: int) -> None:
+
+def run_sample(canvas: Canvas, *, n: int, side: int | None = None) -> None:
     """Draw ``n`` new pictures; of a model of strokes, drawings by the ending of the file."""
     folder = find_weights(canvas.weights)
     if models.modality(str(read_description(folder)["model"])) == "strokes":
         use_one_thread()
         sample_sketches(load_weights(folder), n, Drawn(canvas.out, canvas.temperature, canvas.seed))
         return
-    canvas.draw(lambda brush: draw_samples(brush, n))
+    canvas.draw(lambda brush: draw_samples(brush, n, side))
 
 
 def run_complete(canvas: Canvas, image: Path, *, known: str, n: int) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 import models
 from models.images import Preprocessing
+from models.nn.onlookers import seen_by
 from models.training.checkpoint import load_weights, save_weights
-from models.training.protocols import Batch, Completer, scores_exactly
+from models.training.protocols import Batch, Completer, Sizable, scores_exactly
 
 
 def call(model: Any, x: Tensor) -> Tensor:
@@ -362,3 +363,31 @@ def test_a_sample_completes_itself(case, model):
         assert torch.equal(model.complete(hidden, known, generator=seeded(7)), drawn)
         other = model.complete(drawn, known, generator=seeded(8))
         assert torch.equal(other[known.expand_as(other)], drawn[known.expand_as(drawn)])
+
+
+def test_who_looks_on_sees_it_come_about_and_changes_nothing(case, model):
+    alone = model.sample(3, generator=torch.Generator().manual_seed(7))
+    seen = []
+    with seen_by(lambda pictures: seen.append(pictures())):
+        drawn = model.sample(3, generator=torch.Generator().manual_seed(7))
+    assert torch.equal(drawn, alone)
+    assert all(picture.shape == drawn.shape for picture in seen)
+    assert torch.equal(seen[-1].to(drawn), drawn)
+    if case.order is raster:  # what a row has become stays
+        assert len(seen) == model.config.size
+        for row, picture in enumerate(seen):
+            assert torch.equal(picture.to(drawn)[:, :, : row + 1], drawn[:, :, : row + 1])
+            assert not picture[:, :, row + 1 :].any()
+
+
+def test_a_larger_picture_is_drawn_by_the_same_weights(case, model):
+    if not isinstance(model, Sizable):
+        assert not hasattr(model, "at_size")
+        return
+    large = model.at_size(8)
+    drawn = large.sample(2, generator=torch.Generator().manual_seed(3))
+    assert drawn.shape == (2, model.config.channels, 8, 8)
+    assert model.config.size < 8
+    # Its probability is that of its draws: the layers know nothing of the size.
+    assert large.score(drawn).isfinite().all()
+    assert torch.equal(model.score(drawn), large.score(drawn))

@@ -167,6 +167,7 @@ def test_abilities_are_those_of_the_methods(model):
         return
     assert ("complete" in found) == hasattr(model, "complete")
     assert ("temperature" in found) == hasattr(model, "at_temperature")
+    assert ("size" in found) == hasattr(model, "at_size")
     assert ("frames" in found) == hasattr(model, "canvases")
     assert model.encodes or "reconstruct" not in found
     assert ("likelihood_bound" in found) == hasattr(model, "elbo")

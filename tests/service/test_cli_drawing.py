@@ -55,6 +55,7 @@ def test_the_same_files_as_over_http(artist, files, tmp_path):
     for number, (words, call, given) in enumerate(
         [
             (["sample", "vae", "-n", 11, "--seed", 3], "vae/samples?n=11&seed=3", {}),
+            (["sample", "pixelcnn", "--size", 5], "pixelcnn/samples?size=5", {}),
             (["sample", "made", "--temperature", 0.5], "made/samples?temperature=0.5", {}),
             (
                 ["complete", files / "a.png", "--known", 2, "--weights", "pixelcnn"],

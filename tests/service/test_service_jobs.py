@@ -6,10 +6,13 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import models
 from service.drawing import CHUNK
+from service.jobs import StoppedError
+from service.studio import JobWatch
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "openapi.json"
 SCHEMAS = json.loads(GOLDEN.read_text("utf-8"))["components"]["schemas"]
@@ -129,6 +132,58 @@ def test_a_job_is_cancelled_while_it_draws(artist, monkeypatch):
     job = artist.runner.run(run())
     assert job.state == "cancelled"
     assert job.done < 64
+
+
+def test_pictures_are_seen_while_they_are_drawn(artist, monkeypatch):
+    """Row after row: what is drawn stays, the rest is grey; only the last sight is kept."""
+    from service import studio  # noqa: PLC0415 - only here
+
+    monkeypatch.setattr(studio, "BETWEEN_SIGHTS", 0.0)
+    jobs = artist.app.state.niteru.jobs
+
+    async def run():
+        answer = await artist.http.post("/v1/models/pixelcnn/samples?n=3", headers=ASYNC)
+        job = jobs.get(answer.json()["id"])
+        return job, [event async for event in job.follow()]
+
+    job, events = artist.runner.run(run())
+    sights = [event for event in events if event.kind == "partial"]
+    assert sights
+    told = artist.get(f"/v1/jobs/{job.id}/result", headers=JSON).json()["pictures"]
+    assert sights[-1].data == {"number": 0, "pictures": told}  # after the last row it is whole
+    kept = [kind for _, kind, _ in read_events(artist.get(f"/v1/jobs/{job.id}/events").text)]
+    assert kept.count("partial") == 1
+
+
+def test_sights_are_some_time_apart_and_a_cancelled_job_ends_between_rows():
+    now, told, made = [0.0], [], []
+
+    class Told:
+        stopped = False
+
+        def check(self):
+            if self.stopped:
+                raise StoppedError
+
+        def sketch(self, data):
+            told.append(data)
+
+    job = Told()
+    watch = JobWatch(job, clock=lambda: now[0])
+
+    def pictures():
+        made.append(now[0])
+        return [np.zeros((2, 2, 3), np.uint8)]
+
+    for step in range(20):
+        now[0] = 0.1 * step
+        watch.partial(8, pictures)
+    assert len(told) == len(made) == 7  # of 2 seconds, one every 0.25 at the soonest
+    assert told[0]["number"] == 8
+    job.stopped = True
+    with pytest.raises(StoppedError):
+        watch.partial(8, pictures)
+    assert len(made) == 7
 
 
 def test_unknown_jobs_are_refused(artist, check_problem):

@@ -47,6 +47,20 @@ def test_every_model_draws(artist, gallery, name):
         assert np.array_equal(decoded(text), np.broadcast_to(picture, (*picture.shape[:2], 3)))
 
 
+def test_pictures_of_another_side(artist, check_problem):
+    for name, side in (("pixelcnn", 7), ("pixelrnn", 6), ("pixelcnn_pp", 8)):
+        told = artist.post(f"/v1/models/{name}/samples?n=1&size={side}", headers=JSON).json()
+        assert decoded(told["pictures"][0]).shape == (side, side, 3)
+    same = artist.post("/v1/models/vae/samples?n=1&size=8", headers=JSON)
+    assert same.json() == artist.post("/v1/models/vae/samples?n=1", headers=JSON).json()
+    refused = artist.post("/v1/models/vae/samples?n=1&size=9")
+    assert "one size" in check_problem(refused, 422, "model-cannot")["detail"]
+    refused = artist.post("/v1/models/pixelcnn_pp/samples?n=1&size=7")
+    assert "multiple of 2" in check_problem(refused, 422, "model-cannot")["detail"]
+    refused = artist.post("/v1/models/pixelcnn/samples?n=1&size=129")
+    assert check_problem(refused, 422, "invalid-request")["limit"] == 128
+
+
 def test_the_same_in_every_format(artist):
     asked = {"n": 5, "seed": 1}
     told = artist.post("/v1/models/vae/samples", json=asked, headers=JSON).json()
@@ -147,7 +161,7 @@ def test_a_model_without_weights_says_how_to_make_some(serve, tmp_path, monkeypa
         ("vae", {"json": {"n": 3}, "params": {"n": "3"}}, 422, "invalid-request", "stands both"),
         ("vae", {"json": [1]}, 422, "invalid-request", "object"),
         ("vae", {"content": b"{"}, 415, "unsupported-format", "application/json"),
-        ("vae", {"params": {"format": "gif"}}, 422, "invalid-request", "'grid', 'json' or 'zip'"),
+        ("vae", {"params": {"format": "gif"}}, 422, "invalid-request", "'grid', 'json', 'zip' or 'svg'"),
         ("autoencoder", {"params": {"temperature": "2"}}, 422, "model-cannot", "no temperature"),
     ],
 )
@@ -163,7 +177,6 @@ def test_the_limit_stands_in_the_problem(drawing, check_problem):
     assert client.post("/v1/models/vae/samples?n=2").status_code == 200
 
 
-STROKES = '''"""A model of pen strokes."""
 from dataclasses import dataclass
 
 import torch
@@ -199,15 +212,3 @@ class Model(GenerativeModel):
     def embed(self, x):
         return x.mean((1, 2, 3))[:, None] * self.scale
 '''
-
-
-def test_a_model_of_strokes_is_not_asked_for_pixels(artist, tmp_path, monkeypatch, check_problem):
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "pen.py").write_text(STROKES)
-    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path / "models")])
-    try:
-        assert artist.get("/v1/models/pen").json()["modality"] == "strokes"
-        refused = artist.post("/v1/models/pen/samples")
-    finally:
-        sys.modules.pop("models.pen", None)
-    assert "strokes, not pixels" in check_problem(refused, 422, "model-cannot")["detail"]
