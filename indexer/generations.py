@@ -1,6 +1,6 @@
 """Immutable indexes and the one small file that says which of them answers.
 
-    store/generations/<id>/  index.faiss, manifest.json
+    store/generations/<id>/  index.faiss, map.json, manifest.json
     store/CURRENT            the id, one line
 
 A generation is made in a staging folder, handed to the disk, renamed, and then ``CURRENT`` is
@@ -203,7 +203,8 @@ def publish(
 
     Args:
         store: The store's folder.
-        build: Writes the index at the path it is given and says what it holds.
+        build: Writes the index at the path it is given, and what else it likes beside it, and says
+            what it holds.
         generation_id: From ``new_id``; None takes a new one.
         clock: The time, with its zone.
         files: The steps on the disk.
@@ -241,13 +242,15 @@ def fill_staging(
 ) -> Manifest:
     """Write the index and its manifest and hand both to the disk."""
     contents = build(staging / INDEX)
-    files.sync(staging / INDEX)
+    written = sorted(path for path in staging.iterdir() if path.name != MANIFEST)
+    for path in written:
+        files.sync(path)
     manifest = Manifest(
         **contents.model_dump(),
         id=generation_id,
         created=clock().astimezone(UTC).isoformat(timespec="seconds"),
         niteru=niteru_version(),
-        files={INDEX: hash_file(staging / INDEX)},
+        files={path.name: hash_file(path) for path in written},
     )
     files.write(staging / MANIFEST, manifest.dump())
     files.sync(staging)

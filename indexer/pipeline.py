@@ -29,6 +29,7 @@ from indexer.generations import (
     verify,
 )
 from indexer.intake import Batch, Intake
+from indexer.layout import MAP, write_layout
 from indexer.manifest import Contents, Manifest
 from indexer.protocols import Catalogue, Embedder, Entry, Vectors
 from indexer.reading import count_vectors, find_embedder, has_changed, read_change
@@ -235,9 +236,11 @@ class Run:
 
         def build(path: Path) -> Contents:
             with self.pool.read() as connection:
-                return build_index(
+                contents = build_index(
                     connection, path, fingerprint=fingerprint, policy=self.policy, views=self._view
                 )
+                write_layout(connection, path.with_name(MAP), fingerprint=fingerprint)
+                return contents
 
         made = publish(store, build, generation_id=run, clock=self.clock, files=self.files)
         self._tell("publish")

@@ -53,6 +53,28 @@ class Hit(NamedTuple):
     score: float
 
 
+class Facet(NamedTuple):
+    """What an attribute of the items holds.
+
+    Attributes:
+        items: How many items have it.
+        distinct: How many different values it has.
+        values: The most frequent of them, each with how many items have it.
+    """
+
+    items: int
+    distinct: int
+    values: list[tuple[Scalar, int]]
+
+
+class Place(NamedTuple):
+    """An item on the map of a catalogue: ``x`` and ``y`` from 0 to 1."""
+
+    id: str
+    x: float
+    y: float
+
+
 class Catalogue(Protocol):
     """A source of entries that can be read again from its beginning."""
 
@@ -137,6 +159,20 @@ class Engine(Protocol):
 
     def count(self, where: "Filter | None" = None) -> int:
         """How many items can be found and pass a filter."""
+        ...
+
+    def facets(self, where: "Filter | None" = None, *, most: int = 20) -> dict[str, Facet]:
+        """Of each attribute of the items that pass a filter, what it holds: by its name.
+
+        Values with equal counts stand in the order of their JSON; at most ``most`` of each.
+        """
+        ...
+
+    def layout(self) -> list[Place]:
+        """Where items stand on a map of the catalogue: those that look alike beside each other.
+
+        A sample where there are many; none where no map was made.
+        """
         ...
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:

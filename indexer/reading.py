@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from indexer.filter_sql import compile_filter
 from indexer.filters import Filter
-from indexer.protocols import Item, Scalar, Vectors
+from indexer.protocols import Facet, Item, Scalar, Vectors
 
 Rows = npt.NDArray[np.int64]
 STORED = np.dtype("<f4")
@@ -161,6 +161,14 @@ def find_rows_by_id(connection: sqlite3.Connection, embedder: int, ids: Sequence
     return np.fromiter((row for (row,) in found), np.int64)
 
 
+def read_row_numbers(connection: sqlite3.Connection, embedder: int) -> Rows:
+    """Row numbers (N,), ascending, of an embedder's live vectors."""
+    found = connection.execute(
+        "SELECT row FROM vectors WHERE embedder = ? AND removed IS NULL ORDER BY row", (embedder,)
+    )
+    return np.fromiter((row for (row,) in found), np.int64)
+
+
 def find_uris(connection: sqlite3.Connection, rows: Sequence[int]) -> dict[int, str]:
     """Where the photos behind these live row numbers are."""
     found = connection.execute(
@@ -215,6 +223,35 @@ def find_passing(connection: sqlite3.Connection, embedder: int, where: Filter) -
     )
     found = connection.execute(query, (embedder, *condition.parameters))
     return np.sort(np.fromiter((row for (row,) in found), np.int64))
+
+
+def find_facets(
+    connection: sqlite3.Connection, embedder: int, where: Filter | None, most: int
+) -> dict[str, Facet]:
+    """Of each attribute of the findable items that pass a filter, what it holds."""
+    condition = compile_filter(where or Filter())
+    counted = (
+        "SELECT a.key, CASE a.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "  # noqa: S608
+        "ELSE json_quote(a.value) END AS said, count(*) AS items "
+        "FROM items i CROSS JOIN vectors v INDEXED BY vectors_of_items "
+        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
+        "JOIN json_each(i.attributes) a "
+        f"WHERE i.deleted = 0 AND a.type <> 'null' AND {condition.text} GROUP BY a.key, said"
+    )
+    ranked = (
+        "SELECT key, said, items, sum(items) OVER (PARTITION BY key), "  # noqa: S608
+        "count(*) OVER (PARTITION BY key), "
+        f"row_number() OVER (PARTITION BY key ORDER BY items DESC, said) AS place FROM ({counted})"
+    )
+    rows = connection.execute(
+        f"SELECT * FROM ({ranked}) WHERE place <= ? ORDER BY key, place",  # noqa: S608
+        (embedder, *condition.parameters, most),
+    )
+    found: dict[str, Facet] = {}
+    for key, said, items, total, distinct, _ in rows:
+        facet = found.setdefault(key, Facet(total, distinct, []))
+        facet.values.append((json.loads(said), items))
+    return found
 
 
 def stream_rows(

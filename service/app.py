@@ -20,12 +20,14 @@ from starlette.requests import ClientDisconnect
 from indexer.errors import GenerationError, IndexerError, StoreError
 from indexer.protocols import Embedder, Engine
 from service import (
+    routes_catalogue,
     routes_explain,
     routes_generate,
     routes_generations,
     routes_items,
     routes_jobs,
     routes_models,
+    routes_page,
     routes_probes,
     routes_reindex,
     routes_search,
@@ -91,6 +93,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_explain.router,
         routes_write.router,
         routes_items.router,
+        routes_catalogue.router,
         routes_generations.router,
         routes_models.router,
         routes_generate.router,
@@ -101,6 +104,8 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
     for router in routers:
         app.include_router(router, prefix="/v1")
     app.include_router(routes_probes.router)
+    app.include_router(routes_page.router)
+    app.mount("/page", routes_page.page_files())
     add_error_answers(app)
     add_layers(app, settings, keys, note=state.metrics.note_request)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from indexer.errors import NoGenerationError, NoStoreError
 from indexer.filters import Filter
-from indexer.protocols import Engine, Hit, Item, Vectors
+from indexer.protocols import Engine, Facet, Hit, Item, Place, Vectors
 from service.errors import NotReadyError
 
 
@@ -62,6 +62,14 @@ class AwaitedEngine:
     def count(self, where: Filter | None = None) -> int:
         """As the opened engine."""
         return self._opened().count(where)
+
+    def facets(self, where: Filter | None = None, *, most: int = 20) -> dict[str, Facet]:
+        """As the opened engine."""
+        return self._opened().facets(where, most=most)
+
+    def layout(self) -> list[Place]:
+        """As the opened engine."""
+        return self._opened().layout()
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:
         """As the opened engine."""

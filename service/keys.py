@@ -27,6 +27,7 @@ FORM = "ROLE:KEY with a ROLE of search, write or admin and a KEY of 16 or more l
 
 # Without a key: whether it lives, and what it can do. Monitors and browsers ask for these.
 OPEN = frozenset({"/", "/livez", "/healthz", "/readyz", "/docs", "/openapi.json"})
+PAGE = "/page"  # its files hold nothing of the catalogue
 READING = ("GET", "HEAD", "OPTIONS")
 # What a search key may POST to, and what a write key may change; all else is for admins.
 ASKING = ("/v1/search", "/v1/embed", "/v1/explain", "/v1/models")
@@ -101,7 +102,7 @@ def roles(entries: Iterable[tuple[str, str]]) -> dict[bytes, Role]:
 
 def role_needed(method: str, path: str) -> Role | None:
     """The least role that may make a call, None if anybody may."""
-    if path in OPEN and method in READING:
+    if method in READING and (path in OPEN or within(path, (PAGE,))):
         return None
     if path == "/metrics":
         return "admin"

@@ -71,6 +71,8 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/items": (404, 429, 503, 504),
     "/v1/generations": (503, 504),
     "/v1/generations/{generation_id}": (404, 409),
+    "/v1/facets": (422, 503, 504),
+    "/v1/map": (503, 504),
     "/v1/models": (501, 504),
     "/v1/models/{name}": (404, 501, 504),
     "/v1/models/{name}/": (400, 404, 408, 409, 413, 415, 422, 429, 501, 504),

@@ -1,13 +1,17 @@
 """``GET /v1/items/{id}`` and its photo."""
 
 import hashlib
-from typing import NamedTuple
+import io
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.catalogues.photos import read_photo as read_file
 from indexer.protocols import Item
+from models.images import ImageError, decode_image
 from service.errors import PhotoMissingError, UnknownItemError
 from service.links import asks_for_image, image_link, item_path
 from service.schemas import ItemResponse
@@ -15,6 +19,18 @@ from service.searcher import image_type
 from service.state import Shared, State
 
 router = APIRouter(tags=["items"])
+
+
+class PhotoOptions(BaseModel):
+    """How large the photo should be. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Annotated[
+        int | None,
+        Field(ge=16, le=1024, description="Pixels of the longer side, at most; else as it is."),
+    ] = None
+
 
 PHOTO = {"schema": {"type": "string", "format": "binary"}}
 
@@ -40,14 +56,22 @@ class Photo(NamedTuple):
         304: {"description": "The copy named by If-None-Match is the newest."},
     },
 )
-async def get_image(request: Request, item_id: str, state: Shared) -> Response:
-    """Read the photo of an item, with a strong ETag."""
+async def get_image(
+    request: Request, item_id: str, state: Shared, options: Annotated[PhotoOptions, Query()]
+) -> Response:
+    """Read the photo of an item, with a strong ETag; with `side`, a small JPEG of it."""
     if not asks_for_image(request):
         found = await get_item(request, f"{item_id}/image", state)
         return Response(found.model_dump_json(), media_type="application/json")
     with state.admission:
         item = await find(state, item_id)
         photo = await state.run(lambda: read_photo(item))
+        if options.side is not None:
+            known = matches(
+                request.headers.get("if-none-match", ""), small_tag(photo, options.side)
+            )
+            side = options.side
+            photo = await state.run(lambda: shrink(item, photo, side, draw=not known))
     headers = {
         "ETag": photo.etag,
         "Cache-Control": f"public, max-age={state.settings.photo_max_age}",
@@ -99,6 +123,30 @@ def read_photo(item: Item) -> Photo:
         raise PhotoMissingError(missing(item, "the file in its photo's place is no image"))
     # Of these bytes, not of those that were indexed: the file may have changed since.
     return Photo(data, media_type, f'"{hashlib.sha256(data).hexdigest()}"')
+
+
+def small_tag(photo: Photo, side: int) -> str:
+    """The ETag of a small photo."""
+    return f'{photo.etag[:-1]}-{side}"'
+
+
+def shrink(item: Item, photo: Photo, side: int, *, draw: bool) -> Photo:
+    """A photo whose longer side has at most so many pixels, as JPEG; empty unless drawn.
+
+    Raises:
+        PhotoMissingError: It cannot be decoded.
+    """
+    tag = small_tag(photo, side)
+    if not draw:  # the browser has it
+        return Photo(b"", "image/jpeg", tag)
+    try:
+        picture = decode_image(photo.data, draft=side)
+    except ImageError as error:
+        raise PhotoMissingError(missing(item, f"its photo is damaged: {error}")) from error
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "JPEG", quality=82)
+    return Photo(file.getvalue(), "image/jpeg", tag)
 
 
 def missing(item: Item, reason: str) -> str:

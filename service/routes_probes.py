@@ -1,20 +1,14 @@
-"""``/``, ``/healthz``, ``/livez``, ``/readyz`` and ``/metrics``."""
+"""``/healthz``, ``/livez``, ``/readyz`` and ``/metrics``."""
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
 from service.errors import NotReadyError
 from service.metrics import MEDIA_TYPE
-from service.schemas import Alive, Ready, Welcome
+from service.schemas import Alive, Ready
 from service.state import Shared
 
 router = APIRouter(tags=["probes"])
-
-
-@router.get("/", summary="What this is")
-async def welcome() -> Welcome:
-    """Say where to go on."""
-    return Welcome()
 
 
 @router.get("/healthz", summary="Is the process alive?", operation_id="healthz")

@@ -4,7 +4,9 @@ It is the peer that other engines are compared with, and an engine for a handful
 need no files. Nothing is kept on disk.
 """
 
+import json
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +15,8 @@ import numpy.typing as npt
 
 from indexer.errors import FingerprintMismatchError, QueryError
 from indexer.filters import Filter
-from indexer.protocols import Hit, Item, Vectors
+from indexer.mapping import choose_rows, lay_out
+from indexer.protocols import Facet, Hit, Item, Place, Vectors
 
 UNIT_TOLERANCE = 1e-3
 
@@ -133,6 +136,35 @@ class ExactEngine:
     def count(self, where: Filter | None = None) -> int:
         """How many items pass a filter."""
         return int(passing(self._serving, where).sum())
+
+    def facets(self, where: Filter | None = None, *, most: int = 20) -> dict[str, Facet]:
+        """What the attributes of the items that pass a filter hold; see ``Engine.facets``."""
+        serving = self._serving
+        counts: dict[str, Counter[str]] = {}
+        for row in np.flatnonzero(passing(serving, where)):
+            for key, value in serving.items[row].attributes.items():
+                if value is not None:
+                    counts.setdefault(key, Counter())[json.dumps(value, ensure_ascii=False)] += 1
+        return {
+            key: Facet(
+                sum(found.values()),
+                len(found),
+                [
+                    (json.loads(said), items)
+                    for said, items in sorted(found.items(), key=lambda each: (-each[1], each[0]))
+                ][:most],
+            )
+            for key, found in sorted(counts.items())
+        }
+
+    def layout(self) -> list[Place]:
+        """Where the items stand on a map; made anew by each call."""
+        serving = self._serving
+        chosen = choose_rows(len(serving.items))
+        places = lay_out(serving.vectors[chosen]).tolist() if len(chosen) else []
+        return [
+            Place(serving.items[row].id, x, y) for row, (x, y) in zip(chosen, places, strict=True)
+        ]
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:
         """The items with these ids, None where there is none."""

@@ -35,9 +35,10 @@ from indexer.errors import (
     QueryError,
 )
 from indexer.filters import Filter
-from indexer.generations import read_current
-from indexer.protocols import Hit, Item, Vectors
-from indexer.reading import find_items, find_passing, find_vectors_by_id, read_change
+from indexer.generations import GENERATIONS, read_current
+from indexer.layout import read_layout
+from indexer.protocols import Facet, Hit, Item, Place, Vectors
+from indexer.reading import find_facets, find_items, find_passing, find_vectors_by_id, read_change
 from indexer.store import LENGTH_TOLERANCE
 
 # Results of filters that are kept until the store changes: shops ask with the same few.
@@ -158,6 +159,22 @@ class FaissEngine:
         """How many items can be found and pass a filter."""
         with self._snapshot() as (connection, view):
             return len(view if where is None else self._find_passing(connection, view, where))
+
+    def facets(self, where: Filter | None = None, *, most: int = 20) -> dict[str, Facet]:
+        """What the attributes of the items that pass a filter hold; see ``Engine.facets``."""
+        with self._snapshot() as (connection, view):
+            return find_facets(connection, view.embedder, where, most)
+
+    def layout(self) -> list[Place]:
+        """The map of the generation that answers, without the items that are gone since.
+
+        Raises:
+            GenerationCorruptError: The map is damaged.
+        """
+        places = read_layout(self.store / GENERATIONS / self.generation)
+        with self._pool.read() as connection:
+            there = find_items(connection, [place.id for place in places])
+        return [place for place, item in zip(places, there, strict=True) if item is not None]
 
     def _find_passing(self, connection: Connection, view: View, where: Filter) -> Passing:
         """What a filter lets pass, from an earlier search if nothing changed since."""

@@ -1,6 +1,7 @@
 """Items and their photos: every id can be reached, and no file but the item's own."""
 
 import hashlib
+import io
 import os
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from indexer.protocols import Item
 from service.links import item_path
@@ -168,3 +170,21 @@ def test_an_item_deleted_between_search_and_fetch_is_left_out(serve, exact, phot
     assert len(found["items"]) == 2
     assert "hats/03" not in [item["id"] for item in found["items"]]
     assert np.all(np.diff([item["score"] for item in found["items"]]) <= 0)
+
+
+def test_a_small_photo_is_a_jpeg_of_that_side_with_a_tag_of_its_own(each_client, check_problem):
+    whole = each_client.get("/v1/items/hats/03/image")
+    small = each_client.get("/v1/items/hats/03/image?side=40")
+    assert small.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(small.content)) as picture:
+        assert picture.size == (40, 30)  # of 160 x 120
+    assert small.headers["etag"] != whole.headers["etag"]
+    known = {"if-none-match": small.headers["etag"]}
+    assert each_client.get("/v1/items/hats/03/image?side=40", headers=known).status_code == 304
+    assert each_client.get("/v1/items/hats/03/image?side=41", headers=known).status_code == 200
+    with Image.open(
+        io.BytesIO(each_client.get("/v1/items/hats/03/image?side=1000").content)
+    ) as picture:
+        assert picture.size == (160, 120)  # nothing is enlarged
+    refused = each_client.get("/v1/items/hats/03/image?side=4")
+    assert "side" in check_problem(refused, 422, "invalid-request")["detail"]

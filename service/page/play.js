@@ -1,0 +1,157 @@
+// The playground: every model with its settings, its pictures seen while they are drawn.
+
+import { call, follow, fromBase64, read, start } from "./api.js";
+import { attempt, byId, el, fill, tell } from "./dom.js";
+import { pad } from "./pad.js";
+
+const TASKS = { // what can be asked for: the ability it needs, its path, its inputs
+  samples: { name: "New pictures", needs: "sample", inputs: ["count", "size"] },
+  completions: { name: "The rest of a photo", needs: "complete", inputs: ["count", "image", "rows"] },
+  reconstructions: { name: "A photo again", needs: "reconstruct", inputs: ["image"] },
+  interpolations: { name: "Between two seeds", needs: "interpolate", inputs: ["count"] },
+  frames: { name: "How it is painted", needs: "frames", inputs: ["count"] },
+};
+const STROKE_TASKS = {
+  samples: { name: "New sketches", needs: "sample", inputs: ["count"] },
+  "sketches/completions": { name: "The rest of a sketch", needs: "complete", inputs: ["count", "pad"] },
+};
+let models = null;
+let photo = null;
+let sketch = null;
+let job = null;
+
+const model = () => models.find((one) => one.name === byId("model").value);
+const weights = () => model()?.weights.find((one) => one.name === byId("weights").value);
+const tasks = () => (model()?.modality === "strokes" ? STROKE_TASKS : TASKS);
+const task = () => tasks()[byId("task").value];
+
+export async function openPlayground() {
+  if (models) return;
+  const line = byId("play-status");
+  tell(line, "Looking which models there are …");
+  await attempt(line, async () => {
+    const found = (await read("v1/models")).models;
+    models = found;
+    const option = (one) => el("option", { value: one.name }, one.weights.length ? one.name : `${one.name} (not trained)`);
+    fill(byId("model"), [...models].sort((a, b) => (b.weights.length > 0) - (a.weights.length > 0)).map(option));
+    sketch = pad(byId("pad"), () => {});
+    listen();
+    choose();
+    tell(line, "");
+  });
+}
+
+function listen() {
+  byId("model").addEventListener("change", choose);
+  byId("task").addEventListener("change", arrange);
+  byId("weights").addEventListener("change", arrange);
+  byId("play").addEventListener("submit", (event) => { event.preventDefault(); draw(); });
+  byId("cancel").addEventListener("click", () => job && call(job.url, { method: "DELETE" }));
+  byId("pad-clear").addEventListener("click", () => sketch.clear());
+  byId("play-photo").addEventListener("change", (event) => {
+    [photo] = event.target.files;
+    byId("play-photo-name").textContent = photo ? photo.name : "";
+  });
+}
+
+function choose() {
+  const { abilities, about, train, weights: there } = model();
+  fill(byId("weights"), there.map((one) => el("option", { value: one.name }, one.name)));
+  fill(byId("task"), Object.entries(tasks())
+    .filter(([, one]) => abilities.includes(one.needs))
+    .map(([path, one]) => el("option", { value: path }, one.name)));
+  byId("about").textContent = there.length ? about : `${about} It has no weights here. Make some: ${train}`;
+  byId("draw").disabled = !there.length;
+  arrange();
+}
+
+/** Show the inputs that the task has. */
+function arrange() {
+  const inputs = task()?.inputs ?? [];
+  const { abilities } = model();
+  const shown = {
+    ".of-count": inputs.includes("count"),
+    ".of-image": inputs.includes("image"),
+    ".of-rows": inputs.includes("rows"),
+    ".of-size": inputs.includes("size") && abilities.includes("size"),
+    ".of-temperature": abilities.includes("temperature"),
+  };
+  for (const [where, seen] of Object.entries(shown)) document.querySelector(where).hidden = !seen;
+  byId("pad-box").hidden = !inputs.includes("pad");
+  const side = weights()?.draws;
+  if (side) {
+    byId("rows").max = side - 1;
+    byId("rows").value = Math.floor(side / 2);
+  }
+}
+
+function request() {
+  const inputs = task().inputs;
+  const given = { seed: Number(byId("seed").value) || 0, weights: byId("weights").value };
+  const { abilities, modality } = model();
+  if (abilities.includes("temperature")) given.temperature = Number(byId("temperature").value) || 1;
+  const n = Number(byId("n").value) || 1;
+  const name = byId("task").value;
+  if (name === "interpolations") return { json: { ...given, steps: Math.max(n, 2), seeds: [given.seed, given.seed + 1] } };
+  if (inputs.includes("count")) given.n = n;
+  if (inputs.includes("size") && byId("size").value) given.size = Number(byId("size").value);
+  if (inputs.includes("pad")) {
+    if (!sketch.lines().length) throw new Error("Draw the beginning of a sketch first.");
+    return { json: { ...given, sketch: { lines: sketch.lines() }, simplify: 4 } };
+  }
+  if (!inputs.includes("image")) return { json: modality === "strokes" ? given : { ...given, format: "json" } };
+  if (!photo) throw new Error("Choose a photo first.");
+  const form = new FormData();
+  form.append("image", photo, "photo");
+  if (inputs.includes("rows")) form.append("rows", byId("rows").value);
+  for (const [field, value] of Object.entries(given)) form.append(field, value);
+  return { method: "POST", body: form };
+}
+
+async function draw() {
+  const [line, bar] = [byId("play-status"), byId("play-progress")];
+  byId("draw").disabled = true;
+  fill(byId("sheet"));
+  tell(line, "Waiting for its turn …");
+  await attempt(line, async () => {
+    const path = `v1/models/${model().name}/${byId("task").value}`;
+    job = await start(path, request());
+    byId("cancel").hidden = bar.hidden = false;
+    bar.removeAttribute("value");
+    const ended = await follow(job, hear);
+    if (ended.state === "cancelled") return tell(line, "Stopped.");
+    if (ended.problem) throw new Error(ended.problem.detail);
+    await show(ended);
+    return tell(line, "Done.");
+  });
+  byId("draw").disabled = !weights();
+  byId("cancel").hidden = bar.hidden = true;
+}
+
+function hear(kind, data) {
+  const bar = byId("play-progress");
+  if (kind === "progress" && data.total) {
+    bar.value = data.done / data.total;
+    tell(byId("play-status"), data.stage === "load" ? "Loading the model …" : `${data.done} of ${data.total}`);
+  } else if (kind === "partial") data.pictures.forEach((picture, i) => put(data.number + i, picture));
+  else if (kind === "picture") put(data.number, data.picture);
+}
+
+/** A picture at its place on the sheet. */
+function put(number, picture) {
+  const sheet = byId("sheet");
+  while (sheet.children.length <= number) sheet.append(el("img", { alt: `Picture ${sheet.children.length + 1}` }));
+  sheet.children[number].src = fromBase64(picture);
+}
+
+async function show(ended) {
+  const strokes = model().modality === "strokes";
+  const answer = await call(`${ended.result}?format=${strokes ? "svg" : "json"}`);
+  if (!strokes) {
+    (await answer.json()).pictures.forEach((picture, i) => put(i, picture));
+    return;
+  }
+  const url = URL.createObjectURL(await answer.blob());
+  fill(byId("sheet"), el("img", { class: "whole", src: url, alt: "Sketches that were drawn" }));
+}
+

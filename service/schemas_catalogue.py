@@ -1,0 +1,109 @@
+"""What goes over the wire about the catalogue as a whole: its attributes, its map."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from indexer.filters import Filter, parse_filter
+from indexer.protocols import Scalar
+from service.schemas_search import as_text, readable_filter
+
+
+class FacetOptions(BaseModel):
+    """Of which items. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    most: Annotated[
+        int, Field(ge=1, le=200, description="Values of each attribute, the most frequent.")
+    ] = 20
+    filter: (
+        Annotated[
+            str,
+            BeforeValidator(as_text),
+            AfterValidator(readable_filter),
+            Field(description="Only of items that pass it; as in a search."),
+        ]
+        | None
+    ) = None
+
+    @property
+    def where(self) -> Filter | None:
+        """The filter as a tree."""
+        return None if self.filter is None else parse_filter(self.filter)
+
+
+class FacetValue(BaseModel):
+    """A value of an attribute, and how many items have it."""
+
+    value: Scalar
+    items: int
+
+
+class FacetResponse(BaseModel):
+    """What an attribute of the items holds."""
+
+    key: str
+    items: Annotated[int, Field(description="That have it.")]
+    distinct: Annotated[int, Field(description="Different values.")]
+    values: Annotated[list[FacetValue], Field(description="The most frequent of them.")]
+
+
+class FacetsResponse(BaseModel):
+    """What the attributes of the items hold, by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "total": 2400,
+                    "attributes": [
+                        {
+                            "key": "category",
+                            "items": 2400,
+                            "distinct": 12,
+                            "values": [
+                                {"value": "shoes", "items": 200},
+                                {"value": "bags", "items": 200},
+                            ],
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    total: Annotated[int, Field(description="Items that pass the filter.")]
+    attributes: list[FacetResponse]
+
+
+class PlaceResponse(BaseModel):
+    """An item on the map."""
+
+    id: str
+    x: Annotated[float, Field(description="From 0 to 1, to the right.")]
+    y: Annotated[float, Field(description="From 0 to 1, downwards.")]
+    image: Annotated[str, Field(description="Path of its photo.")]
+
+
+class MapResponse(BaseModel):
+    """Items in the plane, those that look alike beside each other; a sample of a large catalogue.
+
+    A picture to wander in: only who is near whom means something.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "generation": "20261125T183300Z-4f2a",
+                    "places": [
+                        {"id": "hats/03", "x": 0.31, "y": 0.72, "image": "/v1/items/hats/03/image"}
+                    ],
+                }
+            ]
+        }
+    )
+
+    generation: str
+    places: list[PlaceResponse]

@@ -1,0 +1,267 @@
+"""The page in a real browser: search, crop, like and not like, filters, map, playground, keys."""
+
+import os
+import re
+import shutil
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from indexer.engines.faiss_engine import FaissEngine
+from service.app import create_app
+from service.settings import Settings
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update",
+         "--no-first-run")  # fmt: skip
+expect = playwright.expect if CHROMIUM else None
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, publish, entries, embedder, gallery, make_weights):
+    """Serves the drawn catalogue over a real socket: ``start(api_keys=...)`` -> its address."""
+    store = tmp_path_factory.mktemp("page") / "store"
+    kinds = [type(e)(e.id, e.uri, {**e.attributes, "kind": e.id.split("/")[0]}) for e in entries]
+    publish(store, kinds, embedder)
+    make_weights(gallery / "weights" / "sketch_rnn", name="sketch_rnn")
+    before = Path.cwd()
+    os.chdir(gallery)  # where weights/ is
+    running = []
+
+    def run(**given):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        settings = Settings(store=store, refresh_interval=0, decoders=0, **given)
+        app = create_app(settings, embedder=embedder, engine=FaissEngine.open(store))
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        running.append((server, thread))
+        return f"http://127.0.0.1:{port}/"
+
+    yield run
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(10)
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def address(start):
+    return start()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as found:
+        opened = found.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh page; whatever it complains about fails the test."""
+    opened = browser.new_page(viewport={"width": 1100, "height": 800})
+    opened.set_default_timeout(20_000)
+    wrong = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
+    yield opened
+    opened.close()
+    # What the server refuses on purpose, the browser logs as well.
+    assert not [text for text in wrong if not re.search("status of (401|415|422|501)", text)]
+
+
+def results(page):
+    return page.locator("#results li")
+
+
+def search(page, address, folder, number):
+    page.goto(address)
+    page.set_input_files("#photo", folder / f"{number}.png")
+    expect(results(page)).not_to_have_count(0)
+
+
+def test_a_photo_finds_its_item_first(page, address, folder, photos):
+    search(page, address, folder, 9)
+    expect(results(page)).to_have_count(24)
+    expect(results(page).first).to_contain_text(list(photos)[9])
+    expect(results(page).first.locator(".score")).to_have_text("1.000")
+    expect(page.locator("#status")).to_contain_text(f"24 of {len(photos)} items")
+    page.click("#more")
+    expect(results(page)).to_have_count(len(photos))
+    loaded = "image => image.complete && image.naturalWidth > 0"
+    expect(results(page).first.locator("img")).to_have_js_property("complete", value=True)
+    assert results(page).first.locator("img").evaluate(loaded)
+
+
+def test_like_this_but_not_like_that(page, address, folder, photos):
+    search(page, address, folder, 9)
+    names = list(photos)
+    page.get_by_label(f"More like {names[9]}").click()
+    expect(page.locator("#examples li")).to_have_count(1)
+    expect(page.get_by_label(f"More like {names[9]}")).to_have_count(0)  # no example is answered
+    page.locator("#results li .acts button").nth(1).click()
+    expect(page.locator("#examples li.minus")).to_have_count(1)
+    page.get_by_label(f"Take {names[9]} away").click()
+    expect(page.locator("#examples li")).to_have_count(1)
+    page.click("#clear")
+    expect(results(page)).to_have_count(0)
+
+
+def test_filters_have_counts_and_keep_to_what_passes(page, address, folder):
+    search(page, address, folder, 9)
+    page.click("#filters-box summary")
+    hats = page.get_by_role("checkbox", name="hats")
+    expect(page.locator("label", has=hats)).to_contain_text("8")
+    hats.check()
+    expect(results(page)).to_have_count(8)
+    expect(page.locator("#status")).to_contain_text("8 of 8 items")
+    page.get_by_role("checkbox", name="bags").check()
+    expect(results(page)).to_have_count(16)
+    page.get_by_text("Options").click()
+    page.select_option("#group", "kind")
+    expect(results(page)).to_have_count(2)
+
+
+def test_a_box_searches_with_what_is_within(page, address, folder):
+    search(page, address, folder, 9)
+    first = results(page).first.locator(".score")
+    expect(first).to_have_text("1.000")
+    frame = page.locator("#crop .frame")
+    around = frame.bounding_box()
+    page.mouse.move(around["x"] + 5, around["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(around["x"] + around["width"] / 3, around["y"] + around["height"] / 3, steps=4)
+    page.mouse.up()
+    expect(page.locator("#crop .box")).to_have_count(1)
+    expect(first).not_to_have_text("1.000")
+    frame.focus()
+    page.keyboard.press("Escape")
+    expect(first).to_have_text("1.000")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator("#crop .box")).to_have_count(1)
+    expect(first).not_to_have_text("1.000")
+
+
+def test_what_is_no_photo_is_told_in_the_servers_words(page, address, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    page.goto(address)
+    page.set_input_files("#photo", tmp_path / "a.png")
+    expect(page.locator("#status.problem")).to_contain_text("Not an image")
+
+
+def test_the_map_leads_to_a_search(page, address, photos):
+    page.goto(f"{address}#map")
+    expect(page.locator("#map-status")).to_have_text(f"{len(photos)} items")
+    page.focus("#map")
+    for key in ("+", "+", "ArrowLeft", "-", "-"):
+        page.keyboard.press(key)
+    around = page.locator("#map").bounding_box()
+    middle = around["y"] + around["height"] / 2
+    for share in range(1, 40):  # somewhere along this line an item stands
+        if "#search/" in page.url:
+            break
+        page.mouse.click(around["x"] + around["width"] * share / 40, middle)
+    assert "#search/" in page.url
+    expect(results(page)).not_to_have_count(0)
+
+
+def test_the_playground_shows_pictures_and_stops(page, address):
+    page.goto(f"{address}#play")
+    expect(page.locator("#model option")).not_to_have_count(0)
+    page.select_option("#model", "pixelcnn")
+    page.fill("#n", "3")
+    page.click("#draw")
+    expect(page.locator("#play-status")).to_have_text("Done.")
+    expect(page.locator("#sheet img")).to_have_count(3)
+    first = page.locator("#sheet img").first.get_attribute("src")
+    page.fill("#seed", "1")
+    page.click("#draw")
+    expect(page.locator("#play-status")).to_have_text("Done.")
+    assert page.locator("#sheet img").first.get_attribute("src") != first
+    page.fill("#n", "64")
+    page.fill("#size", "100")
+    page.click("#draw")
+    page.click("#cancel")
+    expect(page.locator("#play-status")).to_have_text("Stopped.")
+
+
+def test_a_photo_is_completed_and_a_started_sketch_too(page, address, folder):
+    page.goto(f"{address}#play")
+    page.select_option("#model", "pixelcnn")
+    page.select_option("#task", "completions")
+    page.click("#draw")
+    expect(page.locator("#play-status")).to_have_text("Choose a photo first.")
+    page.set_input_files("#play-photo", folder / "9.png")
+    page.fill("#n", "2")
+    page.click("#draw")
+    expect(page.locator("#sheet img")).to_have_count(2)
+    expect(page.locator("#play-status")).to_have_text("Done.")
+    page.select_option("#model", "sketch_rnn")
+    page.select_option("#task", "sketches/completions")
+    page.click("#draw")
+    expect(page.locator("#play-status")).to_contain_text("Draw the beginning")
+    around = page.locator("#pad").bounding_box()
+    page.mouse.move(around["x"] + 50, around["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(around["x"] + 200, around["y"] + 60, steps=5)
+    page.mouse.move(around["x"] + 220, around["y"] + 200, steps=5)
+    page.mouse.up()
+    page.click("#draw")
+    expect(page.locator("#play-status")).to_have_text("Done.")
+    expect(page.locator("#sheet img.whole")).to_have_count(1)
+
+
+def test_indexes_are_listed_and_a_server_without_a_catalogue_says_so(page, address):
+    page.goto(f"{address}#manage")
+    expect(page.locator("#generations tbody tr")).to_have_count(1)
+    expect(page.locator("#generations")).to_contain_text("answers")
+    page.click("#reindex")
+    expect(page.locator("#manage-status.problem")).to_contain_text("NITERU_CATALOGUE")
+
+
+def test_a_key_is_asked_for_and_used_for_photos_too(page, start, folder):
+    page.goto(start(api_keys="search:" + "k" * 20))
+    expect(page.locator("#key-dialog")).to_be_visible()
+    page.fill("#key", "k" * 20)
+    page.get_by_role("button", name="Use it").click()
+    page.set_input_files("#photo", folder / "3.png")
+    expect(results(page)).to_have_count(24)
+    picture = results(page).first.locator("img")
+    expect(picture).to_have_attribute("src", re.compile("^blob:"))
+    page.goto("about:blank")
+
+
+def test_it_fits_a_phone_in_the_dark(browser, address, folder):
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    search(page, address, folder, 9)
+    for view in ("search", "map", "play", "manage"):
+        page.goto(f"{address}#{view}")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360, view
+    ground = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    assert ground == "rgb(25, 24, 22)"
+    context.close()
+
+
+def test_all_is_reached_with_the_keyboard(page, address):
+    page.goto(address)
+    seen = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("() => document.activeElement.id || document.activeElement.hash"))
+    assert {"#search", "#map", "#play", "#manage", "key-button", "photo"} <= set(seen)
