@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--out", type=Path, default=Path(OUT), help="where weights go")
     options.add_argument("--again", action="store_true", help="train anew, whatever there is")
     options.add_argument("--minutes", type=float, help="only try, for so long")
+    options.add_argument("--redraw", action="store_true", help="only draw the pictures again")
     options.add_argument("--table", action="store_true", help="fill the page")
     options.add_argument("--cifar10", action="store_true", help="lay out CIFAR-10 as photos")
     options.add_argument("--page", type=Path, default=PAGE, help="which page")
@@ -91,7 +92,10 @@ def run_rows(asked: argparse.Namespace) -> None:
         gallery = Gallery(data, out / "tries", out / "tries" / "page")
         rows = [replace(row, minutes=asked.minutes) for row in rows]
     for row in rows:
-        gallery.run(row, again=asked.again)
+        if asked.redraw:
+            gallery.redraw(row)
+        else:
+            gallery.run(row, again=asked.again)
 
 
 def list_rows() -> None:

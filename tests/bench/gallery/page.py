@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.gallery.rows import ROWS, TABLES, Row, Table
-from tests.bench.gallery.running import told, told_measure
+from tests.bench.gallery.running import PEN, told, told_measure
 from tests.bench.pages import in_lines, in_table
 
 Figures = Mapping[str, Mapping[str, Any]]
@@ -62,13 +62,18 @@ def render_sheets(folder: Path, figures: Figures) -> str:
         lines = [f"### {name}: {row.about}", ""]
         for show in row.shows:
             for file in sorted(folder.glob(f"{name}_{show}.*")):
-                lines += [f"![{name}, {WORDS[show]}](models/{file.name})", "", f"*{WORDS[show]}*"]
+                said = WORDS[show] + (f", at a temperature of {PEN}" if _by_pen(row, show) else "")
+                lines += [f"![{name}, {said}](models/{file.name})", "", f"*{said}*"]
                 lines.append("")
         curve = figures[name]["curve"]
         if curve is not None:
             lines += [f"![{name}, {curve} over time](models/{name}_curve.svg)", ""]
         blocks.append("\n".join(lines))
     return "\n".join(blocks) or "None yet.\n"
+
+
+def _by_pen(row: Row, show: str) -> bool:
+    return show == "samples" and row.model in {"sketch_rnn", "srnn"}
 
 
 def render_commands() -> str:

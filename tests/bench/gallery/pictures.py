@@ -26,24 +26,30 @@ CURVES = ("nll", "nll_bound", "reconstruction", "loss")  # what a curve shows, t
 
 
 def write_digits(archive: Path, folder: Path) -> list[Path]:
-    """The first test digits of packed bits as PNG files; what is there already stays."""
+    """Test digits of packed bits, evenly spaced because they may be sorted, as PNG files."""
     files = [folder / f"{number}.png" for number in range(GIVEN)]
-    if not all(file.is_file() for file in files):
-        folder.mkdir(parents=True, exist_ok=True)
-        for pixels, file in zip(read_bits(archive, "test")[:GIVEN], files, strict=True):
-            Image.fromarray(pixels).save(file)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = read_bits(archive, "test")
+    for place, file in zip(_spaced(len(found)), files, strict=True):
+        Image.fromarray(found[place]).save(file)
     return files
 
 
 def write_sketches(archive: Path, folder: Path) -> list[Path]:
-    """The first test sketches of an archive as SVG files."""
+    """Test sketches of an archive, evenly spaced, as SVG files."""
     found = read_archive(archive, "test")
-    drawn = np.split(found.points, np.cumsum(found.lengths)[:GIVEN])[:GIVEN]
+    every = np.split(found.points, np.cumsum(found.lengths)[:-1])
+    drawn = [every[place] for place in _spaced(len(every))]
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{number}.svg" for number in range(GIVEN)]
     for points, file in zip(drawn, files, strict=True):
         file.write_text(write_svg([points]), "utf-8")
     return files
+
+
+def _spaced(count: int) -> list[int]:
+    """``GIVEN`` places among so many, the first and the last left out."""
+    return [(2 * number + 1) * count // (2 * GIVEN) for number in range(GIVEN)]
 
 
 def write_cifar(source: Path, folder: Path) -> None:

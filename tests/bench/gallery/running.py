@@ -25,6 +25,7 @@ from tests.bench.trainings import NITERU, Command, TrainingError, call, call_nit
 Ask = Callable[[Sequence[str]], str]
 
 MANY = 64  # pictures of a sheet of samples
+PEN = 0.4  # temperature of sketches: at 1 a pen wanders off after a few strokes
 SOME = 7  # completions of a picture
 
 
@@ -57,6 +58,16 @@ class Gallery:
     page: Path
     niteru: Command = call_niteru
     ask: Ask = ask_niteru
+
+    def redraw(self, row: Row) -> None:
+        """Draw the pictures of a row that is trained once more.
+
+        Raises:
+            TrainingError: It is not trained, or a command failed.
+        """
+        if not (self.out / row.name / METRICS).is_file():
+            raise TrainingError(f"{row.name} is not trained yet: run it without --redraw.")
+        self._draw(row, self.out / row.name)
 
     def run(self, row: Row, *, again: bool = False) -> Path:
         """Train a row, measure it and draw its pictures, each unless it is done: its figures.
@@ -99,7 +110,8 @@ class Gallery:
         for show in row.shows:
             file = self.page / f"{row.name}_{show}.{ending}"
             if show == "samples":
-                self._call(row, "sample", str(folder), "-n", str(MANY), "--out", str(file))
+                warmth = ("--temperature", str(PEN)) if strokes else ()
+                self._call(row, "sample", str(folder), "-n", str(MANY), "--out", str(file), *warmth)
             elif show == "completions":
                 self._complete(row, given, folder, file)
             elif show == "reconstructions":
