@@ -1,10 +1,11 @@
 """``niteru index``, ``generations`` and ``rollback``: the life of an index."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from indexer.catalogues import open_catalogue
+from indexer.engines.faiss_index import IndexPolicy
 from indexer.generations import Generation, activate, list_generations
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Catalogue, Embedder
@@ -15,6 +16,19 @@ from service.commands.console import Bar, cores, print_json, say, stop_on_signal
 BATCH = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of an index.
+
+    Attributes:
+        recall: The recall@10 that it has to reach.
+        memory: Bytes it may take; None is any number.
+    """
+
+    recall: float = 0.95
+    memory: int | None = None
+
+
 def run_index(
     catalogue: Path,
     store: Path,
@@ -23,11 +37,15 @@ def run_index(
     runtime: Runtime,
     workers: int | None,
     prune: bool,
+    wanted: Wanted,
     as_json: bool,
 ) -> IndexReport:
     """Bring a store up to date with a catalogue, showing how it goes."""
     embedder = load_embedder(weights, runtime=runtime)
-    report = index_with_bar(open_catalogue(catalogue), store, embedder, workers, prune=prune)
+    policy = IndexPolicy(recall=wanted.recall, memory=wanted.memory)
+    report = index_with_bar(
+        open_catalogue(catalogue), store, embedder, workers, prune=prune, policy=policy
+    )
     if as_json:
         print_json(asdict(report) | {"message": report.message})
         return report
@@ -41,8 +59,9 @@ def run_index(
 
 
 def index_with_bar(
-    catalogue: Catalogue, store: Path, embedder: Embedder, workers: int | None, *, prune: bool
-) -> IndexReport:
+    catalogue: Catalogue, store: Path, embedder: Embedder, workers: int | None, *, prune: bool,
+    policy: IndexPolicy | None = None,
+) -> IndexReport:  # fmt: skip
     """Index with a progress bar; an interrupt stops the run with all it has done kept."""
     bar = Bar(" items")
 
@@ -54,7 +73,7 @@ def index_with_bar(
         with stop_on_signal() as should_stop:
             return index_catalogue(
                 catalogue, store, embedder, workers=workers or cores(), batch=BATCH, prune=prune,
-                progress=show, should_stop=should_stop,
+                policy=policy or IndexPolicy(), progress=show, should_stop=should_stop,
             )  # fmt: skip
     finally:
         bar.close()

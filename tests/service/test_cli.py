@@ -5,6 +5,7 @@ import io
 import json
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from PIL import Image
 
 import models
 from service.cli import main
+from service.cli_store import parse_bytes
 from service.commands.demo import free_port, serving
 
 TINY = ["--preset", "tiny", "--steps", "40"]
@@ -329,3 +331,36 @@ def test_an_autoencoder_has_no_likelihood(shop, tmp_path):
            "--steps", 1, "--out", tmp_path / "w")  # fmt: skip
     refused = niteru("evaluate", "nll", tmp_path / "w", "--data", tmp_path / "x", code=1)
     assert "has no likelihood" in refused.stderr
+
+
+def test_the_doctor_finds_nothing_wrong_and_then_what_was_done(shop, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(shop / "store", store)
+    well = niteru("doctor", "--store", store, "--weights", shop / "weights")
+    assert well.stdout.endswith("All is well.\n")
+    generation = next((store / "generations").iterdir())
+    (generation / "index.faiss").write_bytes(b"x")
+    told = json.loads(niteru("doctor", "--store", store, "--json", code=1).stdout)
+    assert told["well"] is False
+    assert told["findings"][0]["severity"] == "error"
+    assert "index.faiss has 1 bytes" in told["findings"][0]["what"]
+    assert "no niteru store" in niteru("doctor", "--store", tmp_path / "no", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (["--memory", "much"], "expected one like 500MB or 2GB"),
+        (["--memory", "0"], "expected one like 500MB or 2GB"),
+        (["--recall", "1.5"], "less than or equal to 1"),
+    ],
+)
+def test_what_an_index_cannot_be_asked_for(shop, given, found):
+    catalogue = shop / "catalogue" / "items.csv"
+    assert found in niteru("index", catalogue, *on_store(shop), *given, code=2).stderr
+
+
+def test_amounts_of_memory():
+    assert [parse_bytes(t) for t in ("2GB", "500 MB", "1.5g", "1024")] == [
+        2 * 10**9, 5 * 10**8, 15 * 10**8, 1024,
+    ]  # fmt: skip

@@ -1,0 +1,302 @@
+"""What is wrong with a store, and what to do about it. Looks at everything, changes nothing.
+
+Each check is a function from an open store to its findings; ``examine`` runs them all. A finding
+is an ``error`` if something cannot be answered or trusted, a ``warning`` if it will cost something
+one day, and a ``note`` if it is good to know.
+"""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from indexer.catalogues.photos import read_photo
+from indexer.database import DATABASE, connect
+from indexer.errors import IndexerError
+from indexer.generations import (
+    CURRENT,
+    GENERATIONS,
+    INDEX,
+    STAGING,
+    current,
+    list_ids,
+    read_current,
+    verify,
+)
+from indexer.layout import read_layout
+from indexer.locks import PUBLISHER, WRITER, read_pid
+from indexer.own_photos import BEGUN, PHOTOS, prefix_of
+from indexer.reading import count_items, count_vectors, find_embedder, has_changed
+
+Severity = Literal["error", "warning", "note"]
+LOOKED_AT = 200  # photos of items, evenly spaced, that are tried to be read
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a store.
+
+    Attributes:
+        severity: How bad it is.
+        what: What was found.
+        advice: What to do; empty for a note that asks for nothing.
+    """
+
+    severity: Severity
+    what: str
+    advice: str = ""
+
+
+Check = Callable[[Path, sqlite3.Connection], Iterator[Finding]]
+
+
+def examine(store: Path, *, fingerprint: str | None = None) -> list[Finding]:
+    """Every check of a store.
+
+    Args:
+        store: The store's folder.
+        fingerprint: Of the weights that will embed the queries; None leaves that check out.
+
+    Returns:
+        Findings, the worst first.
+
+    Raises:
+        NoStoreError: There is no store at this path.
+    """
+    try:
+        connection = connect(store)
+    except IndexerError as error:
+        if not (store / DATABASE).is_file():
+            raise
+        return [Finding("error", str(error), "Restore items.sqlite from a backup.")]
+    try:
+        found = [finding for check in CHECKS for finding in _of(check, store, connection)]
+        if fingerprint is not None:
+            found += check_weights(store, fingerprint)
+    finally:
+        connection.close()
+    order: tuple[Severity, ...] = ("error", "warning", "note")
+    return sorted(found, key=lambda finding: order.index(finding.severity))
+
+
+def _of(check: Check, store: Path, connection: sqlite3.Connection) -> list[Finding]:
+    """A check's findings; what keeps it from looking is one of them."""
+    try:
+        return list(check(store, connection))
+    except (IndexerError, sqlite3.DatabaseError, OSError) as error:
+        return [
+            Finding(
+                "error",
+                f"{check.__name__.removeprefix('check_')} could not be checked: {error}",
+                "Restore items.sqlite from a backup, or index the catalogue into a new store.",
+            )
+        ]
+
+
+def check_database(store: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Pages, references and counts of ``items.sqlite``."""
+    damage = [row[0] for row in connection.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
+    damage += [str(row) for row in connection.execute("PRAGMA foreign_key_check").fetchmany(5)]
+    if damage:
+        yield Finding(
+            "error",
+            f"{DATABASE} is damaged: {'; '.join(damage)}.",
+            "Restore it from a backup, or index the catalogue into a new store.",
+        )
+        return
+    items = count_items(connection)
+    embedders = connection.execute("SELECT embedder, fingerprint FROM embedders").fetchall()
+    told = ", ".join(f"{count_vectors(connection, e):,} vectors of {name}" for e, name in embedders)
+    size = sum(path.stat().st_size for path in store.glob(f"{DATABASE}*"))
+    yield Finding("note", f"{items:,} items; {told or 'no vectors'}; {size / 1e6:,.1f} MB.")
+
+
+def check_generations(store: Path, _: sqlite3.Connection) -> Iterator[Finding]:
+    """``CURRENT``, and every file of every generation."""
+    ids, answering = list_ids(store), None
+    try:
+        answering = read_current(store)
+    except IndexerError as error:
+        yield Finding("error", str(error), f"niteru rollback ID --store {store}")
+    if not ids:
+        yield Finding(
+            "warning", "Nothing was published yet.", f"niteru index CATALOGUE --store {store}"
+        )
+    elif answering is None and not (store / CURRENT).is_file():
+        advice = f"niteru rollback {ids[-1]} --store {store}"
+        yield Finding("error", "CURRENT is missing, so no generation answers.", advice)
+    elif answering is not None and answering not in ids:
+        advice = f"niteru rollback {ids[-1]} --store {store}"
+        yield Finding("error", f"CURRENT names '{answering}', which is not there.", advice)
+    for generation in ids:
+        try:
+            verify(store, generation)
+            read_layout(store / GENERATIONS / generation)
+        except IndexerError as error:
+            answers = generation == answering
+            yield Finding("error" if answers else "warning", str(error))
+    if answering in ids:
+        yield Finding("note", f"{len(ids)} generations; '{answering}' answers.")
+
+
+def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
+    """How far the index that answers is behind the items."""
+    generation = current(store)
+    if generation is None or generation.manifest is None:
+        return
+    manifest = generation.manifest
+    found = find_embedder(connection, manifest.fingerprint)
+    if found is None:
+        yield Finding(
+            "error",
+            f"The generation that answers is of the weights '{manifest.fingerprint}', of which "
+            f"{DATABASE} holds no vectors.",
+            f"niteru index CATALOGUE --store {store}",
+        )
+        return
+    embedder = found[0]
+    without = count_items(connection) - count_vectors(connection, embedder)
+    if without > 0:
+        yield Finding(
+            "warning",
+            f"{without:,} items have no vector of the weights that answer, and cannot be found.",
+            f"niteru index CATALOGUE --store {store}",
+        )
+    if has_changed(connection, embedder, change=manifest.change, row=manifest.last_row):
+        pending = connection.execute(
+            "SELECT count(*) FROM vectors WHERE embedder = ? AND removed IS NULL AND row > ?",
+            (embedder, manifest.last_row),
+        ).fetchone()[0]
+        share = pending / max(manifest.count, 1)
+        yield Finding(
+            "warning" if share > 0.2 else "note",
+            f"{pending:,} items are not in the built index yet, and found by a scan beside it.",
+            f"niteru index CATALOGUE --store {store}" if share > 0.2 else "",
+        )
+
+
+def check_leftovers(store: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
+    """What crashes have left, and locks that are held."""
+    staging = list((store / GENERATIONS).glob(f"{STAGING}*"))
+    begun = list((store / PHOTOS).glob(f"*/*{BEGUN}")) + list(store.glob("*.tmp"))
+    for name in (WRITER, PUBLISHER):
+        holder = _holder(store / name)
+        if holder is not None:
+            what = {WRITER: "written", PUBLISHER: "published to"}[name]
+            yield Finding("note", f"The store is being {what} by process {holder}.")
+            return  # what is half made may be under way
+    left = [*staging, *begun]
+    if left:
+        size = sum(_size(path) for path in left)
+        yield Finding(
+            "warning",
+            f"{len(left)} half-made files or folders of a crash, {size / 1e6:,.1f} MB: "
+            f"{', '.join(path.name for path in left[:3])}.",
+            f"They go with the next: niteru index CATALOGUE --store {store}",
+        )
+    mine = prefix_of(store)
+    named = {
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT uri FROM items WHERE deleted = 0 AND substr(uri, 1, ?) = ?",
+            (len(mine), mine),
+        )
+    }
+    kept = {str(path.absolute()) for path in (store / PHOTOS).glob("*/*")} - set(map(str, begun))
+    unused = kept - named
+    if unused:
+        size = sum(Path(path).stat().st_size for path in unused)
+        yield Finding(
+            "note", f"{len(unused)} photos in {PHOTOS}/ of no item, {size / 1e6:,.1f} MB."
+        )
+
+
+def check_photos(_: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Whether photos of items can still be read, by a sample."""
+    uris = [row[0] for row in connection.execute("SELECT uri FROM items WHERE deleted = 0")]
+    step = max(1, len(uris) // LOOKED_AT)
+    looked = uris[::step]
+    missing = []
+    for uri in looked:
+        try:
+            read_photo(uri)
+        except OSError:
+            missing.append(uri)
+    if missing:
+        share = f"{len(missing)} of {len(looked)} photos looked at"
+        yield Finding(
+            "error" if len(missing) == len(looked) else "warning",
+            f"{share} cannot be read, such as '{missing[0]}'. Such items are found, not shown.",
+            "Are the photos where the catalogue says, and is their disk mounted? If they are gone "
+            "for good: niteru index CATALOGUE --prune",
+        )
+
+
+def check_space(store: Path, _: sqlite3.Connection) -> Iterator[Finding]:
+    """Whether there is room for one more generation and as much again for the database."""
+    free = shutil.disk_usage(store).free
+    index = max((_size(path) for path in (store / GENERATIONS).glob(f"*/{INDEX}")), default=0)
+    needed = index + (store / DATABASE).stat().st_size // 4
+    if free < needed:
+        yield Finding(
+            "error",
+            f"{free / 1e6:,.0f} MB are free, and the next indexing may need {needed / 1e6:,.0f}.",
+            "Free some space, or keep fewer generations.",
+        )
+
+
+def check_weights(store: Path, fingerprint: str) -> list[Finding]:
+    """Whether the index that answers was made with the weights that will ask."""
+    try:
+        generation = current(store)
+    except IndexerError:
+        return []  # told by another check
+    if generation is None or generation.manifest is None:
+        return []
+    made = generation.manifest.fingerprint
+    if made == fingerprint:
+        return [Finding("note", f"The index was made with these weights ({fingerprint}).")]
+    return [
+        Finding(
+            "error",
+            f"The index was made with '{made}', and the weights given are '{fingerprint}'.",
+            f"Give the weights it was made with, or: niteru index CATALOGUE --store {store} "
+            "--weights WEIGHTS",
+        )
+    ]
+
+
+CHECKS: tuple[Check, ...] = (
+    check_database,
+    check_generations,
+    check_index,
+    check_leftovers,
+    check_photos,
+    check_space,
+)
+
+
+def _holder(lock: Path) -> int | None:
+    """The process that holds a lock file, None if nobody does."""
+    try:
+        descriptor = os.open(lock, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return read_pid(descriptor) or 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+    return path.stat().st_size

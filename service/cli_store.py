@@ -1,0 +1,96 @@
+"""The commands for a store's life: index, list, go back, examine."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from indexer.runtime import Runtime
+
+WEIGHTS = "pixelvae-clothing"
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+Store = Annotated[Path, typer.Option(help="Folder of the store.")]
+WeightsName = Annotated[
+    str, typer.Option(help="A weights folder, or a name below weights/.", show_default=True)
+]
+RuntimeName = Annotated[
+    Runtime,
+    typer.Option(
+        envvar="NITERU_RUNTIME", help="What embeds; auto is onnx, or torch without a usable export."
+    ),
+]
+
+
+def parse_bytes(text: str) -> int:
+    """``2GB``, ``500 MB`` or a number of bytes."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text.upper())
+    if found is None or not float(found[1]):
+        raise typer.BadParameter(f"'{text}' is no amount of memory; expected one like 500MB or 2GB")
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def index(
+    catalogue: Annotated[Path, typer.Argument(help="A folder of photos, or a manifest file.")],
+    *,
+    store: Store,
+    weights: WeightsName = WEIGHTS,
+    runtime: RuntimeName = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads; without it, one for each core.")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete items that the catalogue has no more.")
+    ] = False,
+    recall: Annotated[
+        float,
+        typer.Option(min=0.5, max=1.0, help="Of ten true neighbours, the share to be found."),
+    ] = 0.95,
+    memory: Annotated[
+        str | None, typer.Option(help="The most the index may take, such as 500MB or 2GB.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Embed a catalogue and publish an index of it. Run again, it embeds only what changed."""
+    from service.commands.indexing import Wanted, run_index
+
+    room = None if memory is None else parse_bytes(memory)
+    report = run_index(
+        catalogue, store, weights=weights, runtime=runtime, workers=workers, prune=prune,
+        wanted=Wanted(recall, room), as_json=json,
+    )  # fmt: skip
+    if report.stopped:
+        raise typer.Exit(130)
+
+
+def generations(*, store: Store, json: Json = False) -> None:
+    """List the published indexes of a store; the one that answers is marked."""
+    from service.commands.indexing import run_generations
+
+    run_generations(store, as_json=json)
+
+
+def rollback(
+    generation: Annotated[str, typer.Argument(help="Id from: niteru generations.")], *, store: Store
+) -> None:
+    """Let an earlier index answer again."""
+    from service.commands.indexing import run_rollback
+
+    run_rollback(generation, store)
+
+
+def doctor(
+    *,
+    store: Store,
+    weights: Annotated[
+        str | None, typer.Option(help="Also check that the index was made with these weights.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check everything of a store and say what to do. Changes nothing; exits with 1 for errors."""
+    from service.commands.doctoring import run_doctor
+
+    if not run_doctor(store, weights=weights, as_json=json):
+        raise typer.Exit(1)
