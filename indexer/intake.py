@@ -7,11 +7,12 @@ interpreter while they work, so a thread for each core keeps all cores busy.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
+from indexer.catalogues.photos import photo_status
+from indexer.catalogues.places import is_remote
 from indexer.database import ReaderPool
 from indexer.errors import EmbedderError
 from indexer.generations import Clock, utc_now
@@ -216,14 +217,15 @@ def embed_checked(embedder: Embedder, pixels: Pixels) -> Vectors:
 
 
 def stamp_of(uri: str, clock: Clock) -> Stamp:
-    """Size and time of modification of a file, nothing if it is none or was written just now."""
+    """Size and version of a photo, nothing if there is none or it was written just now."""
     try:
-        status = Path(uri).stat()
-    except (OSError, ValueError):  # a URL, a zero byte: reading it says what is wrong
+        status = photo_status(uri)
+    except (OSError, ValueError):  # it is gone, a zero byte: reading it says what is wrong
         return (None, None)
-    if status.st_mtime > clock().timestamp() - FRESH_SECONDS:
+    now = clock().timestamp()
+    if not is_remote(uri) and status.version / 1e9 > now - FRESH_SECONDS:
         return (None, None)
-    return (status.st_size, status.st_mtime_ns)
+    return (status.size, status.version)
 
 
 def explain(error: OSError | ImageError | UnicodeEncodeError) -> str:

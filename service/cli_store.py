@@ -33,7 +33,12 @@ def parse_bytes(text: str) -> int:
 
 
 def index(
-    catalogue: Annotated[Path, typer.Argument(help="A folder of photos, or a manifest file.")],
+    catalogue: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of photos, a manifest, or .tar shards; a path, or a URL such as s3://..."
+        ),
+    ],
     *,
     store: Store,
     weights: WeightsName = WEIGHTS,

@@ -9,7 +9,7 @@ import json
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from indexer.catalogues import open_catalogue
 from indexer.errors import IndexerError, StoreBusyError
@@ -76,7 +76,7 @@ class Reindexer:
     """
 
     def __init__(
-        self, catalogue: Path | None, store: Path, embedder: Embedder, *, workers: int, jobs: Jobs
+        self, catalogue: str | None, store: Path, embedder: Embedder, *, workers: int, jobs: Jobs
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
         self.workers, self.jobs = workers, jobs
@@ -105,7 +105,10 @@ class Reindexer:
                 )
         catalogue = self.catalogue
         return self.jobs.submit(
-            KIND, catalogue.name, lambda job: self._run(job, catalogue, prune=prune), lane=LANE
+            KIND,
+            PurePath(catalogue).name,
+            lambda job: self._run(job, catalogue, prune=prune),
+            lane=LANE,
         )
 
     def recall(self) -> None:
@@ -133,7 +136,7 @@ class Reindexer:
         job.end("failed", error=interrupted)
         self.jobs.remember(job)
 
-    def _run(self, job: Job, catalogue: Path, *, prune: bool) -> Reindexed:
+    def _run(self, job: Job, catalogue: str, *, prune: bool) -> Reindexed:
         """Index, telling the job how far it is."""
         # Here, because FAISS comes with it, and a server may have another engine.
         from indexer.pipeline import index_catalogue  # noqa: PLC0415
@@ -145,7 +148,7 @@ class Reindexer:
         report: IndexReport | None = None
         try:
             self.store.mkdir(parents=True, exist_ok=True)
-            facts = {"job": job.id, "catalogue": catalogue.name}
+            facts = {"job": job.id, "catalogue": PurePath(catalogue).name}
             write_atomically(marker, json.dumps(facts).encode())
             report = index_catalogue(
                 open_catalogue(catalogue),

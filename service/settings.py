@@ -62,9 +62,10 @@ class Settings(BaseSettings):
         description="What embeds: `onnx`, `openvino`, `torch`; `auto` is `onnx`, or `torch` "
         "where the weights have no usable export.",
     )
-    catalogue: Path | None = Field(
+    catalogue: str | None = Field(
         default=None,
-        description="Catalogue that `POST /v1/reindex` indexes: a folder of photos or a manifest. "
+        description="Catalogue that `POST /v1/reindex` indexes: a folder of photos, a manifest or "
+        "shards. "
         "Without it, that call is answered 501.",
     )
     reindex_workers: PositiveInt = Field(

@@ -36,6 +36,7 @@ class ManifestCatalogue:
         path: The manifest file.
         lines: Reads the file from its beginning.
         unit: What a row is called in messages: line or row.
+        url: Where the file was fetched from, if it is a copy: relative paths begin there.
         count: How many entries there are.
 
     Raises:
@@ -46,6 +47,7 @@ class ManifestCatalogue:
     path: Path
     lines: Callable[[Path], Iterator[Line]]
     unit: Unit = "line"
+    url: str | None = None
     count: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,8 +66,8 @@ class ManifestCatalogue:
 
     @property
     def name(self) -> str:
-        """The manifest's path."""
-        return str(self.path)
+        """The manifest's path, or its URL."""
+        return self.url or str(self.path)
 
     def __len__(self) -> int:
         return self.count
@@ -74,7 +76,8 @@ class ManifestCatalogue:
         for line in self.lines(self.path):
             item_id, photo = self.identify(line)
             attributes = {k: v for k, v in line.row.items() if k not in (ID, photo)}
-            yield Entry(item_id, locate(self.path.parent, line.row[photo]), attributes)
+            folder = self.path.parent if self.url is None else self.url.rpartition("/")[0]
+            yield Entry(item_id, locate(folder, line.row[photo]), attributes)
 
     def read(self, entry: Entry) -> bytes:
         """The bytes of an entry's photo. Raises OSError if they cannot be read."""
@@ -108,7 +111,7 @@ def line_error(path: Path, number: int, reason: str, *, unit: Unit = "line") -> 
     return CatalogueError(f"'{path}', {unit} {number}: {reason}.")
 
 
-def locate(folder: Path, value: Scalar) -> str:
+def locate(folder: Path | str, value: Scalar) -> str:
     """Where a manifest's path leads.
 
     A relative path is relative to the manifest. What is no path stays as it is, and so does a
@@ -119,7 +122,11 @@ def locate(folder: Path, value: Scalar) -> str:
         text = unquote(urlsplit(text).path)
     if not text or "://" in text:
         return text
-    return text if leaves(text) else str(folder / text)
+    if leaves(text):
+        return text
+    if isinstance(folder, str) and not PurePosixPath(text).is_absolute():
+        return f"{folder}/{text}"
+    return str(Path(folder) / text)
 
 
 def leaves(text: str) -> bool:

@@ -30,7 +30,7 @@ class Wanted:
 
 
 def run_index(
-    catalogue: Path,
+    catalogue: str,
     store: Path,
     *,
     weights: str,

@@ -190,7 +190,7 @@ def test_unknown_ending(tmp_path) -> None:
         ("folder", IsADirectoryError, "folder"),
         ("../outside.jpg", PermissionError, "leaves the folder of the manifest"),
         ("a/../../outside.jpg", PermissionError, "leaves the folder"),
-        ("https://shop.example/a.jpg", OSError, "URLs are not read"),
+        ("ftp://shop.example/a.jpg", OSError, "'ftp' is not read"),
         ("a\\u0000b.jpg", OSError, "zero byte"),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_run_that_ends_with_its_server_is_told_of_by_the_next(
     indexing, embedder, photos, check_problem, tmp_path
 ):
     slow = Slow(embedder)
-    settings = Settings(store=tmp_path / "store", catalogue=tmp_path / "photos")
+    settings = Settings(store=tmp_path / "store", catalogue=str(tmp_path / "photos"))
     app = create_app(settings, embedder=slow, engine=open_engine(settings, slow))
     state = app.state.niteru
     job = state.reindexer.submit(prune=False)
