@@ -46,6 +46,11 @@ def split(given: object) -> object:
     return given
 
 
+def as_text(given: object) -> object:
+    """A path as the text that a URL would be, too."""
+    return str(given) if isinstance(given, Path) else given
+
+
 class Settings(BaseSettings):
     """Everything that can be set about the service. Unknown arguments are errors."""
 
@@ -62,7 +67,7 @@ class Settings(BaseSettings):
         description="What embeds: `onnx`, `openvino`, `torch`; `auto` is `onnx`, or `torch` "
         "where the weights have no usable export.",
     )
-    catalogue: str | None = Field(
+    catalogue: Annotated[str, BeforeValidator(as_text)] | None = Field(
         default=None,
         description="Catalogue that `POST /v1/reindex` indexes: a folder of photos, a manifest or "
         "shards. "

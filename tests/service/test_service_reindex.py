@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_one_run_at_a_time_and_searches_go_on(indexing, embedder, photos, check_
     follow(first, first.post("/v1/reindex").json())
     slow = Slow(embedder)
     client = indexing(embedder=slow)
-    catalogue = client.app.state.niteru.settings.catalogue
+    catalogue = Path(client.app.state.niteru.settings.catalogue)
     shutil.copy(catalogue / "3.png", catalogue / "copy.png")
     (catalogue / "3.png").unlink()
     (catalogue / "more.png").write_bytes(photos["hats/03"] + b"\0")
