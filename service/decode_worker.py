@@ -1,17 +1,20 @@
 """A process that decodes photos for the server, one after another, and may die doing so.
 
 It reads photos from standard input and writes pixels to standard output; ``service.decoding`` is
-at the other end. Each message is 8 bytes of length, big-endian, and so many bytes; an answer's
-first byte says whether pixels follow or, as JSON, why there are none.
+at the other end. Each message is 8 bytes of length, big-endian, and so many bytes. A question is a
+line of JSON that says what to do (``Order``) and the files; an answer's first byte says whether
+pixels follow or, as JSON, why there are none.
 """
 
 import json
 import resource
 import sys
 from contextlib import suppress
-from typing import BinaryIO
+from dataclasses import asdict, dataclass
+from typing import BinaryIO, Self
 
-from models.images import ImageError, Preprocessing
+from models.images import ImageError, Preprocessing, read_mask
+from models.images.preprocessing import Pixels
 
 LENGTH = 8
 PIXELS, REFUSED, READY = b"P", b"R", b"O"
@@ -20,17 +23,51 @@ BYTES_PER_PIXEL = 24
 BESIDES = 512 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to do with the bytes that follow.
+
+    Attributes:
+        preprocessing: How the photo is fitted.
+        mask_bytes: If given, so many of the bytes are a mask, which is fitted as the photo after
+            them is; the photo itself is not asked for then.
+    """
+
+    preprocessing: Preprocessing
+    mask_bytes: int | None = None
+
+    def encode(self) -> bytes:
+        """A line of JSON."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Self:
+        """The order that a line of JSON holds."""
+        told = json.loads(line)
+        return cls(**told | {"preprocessing": Preprocessing(**told["preprocessing"])})
+
+    def carry_out(self, data: bytes, *, max_pixels: int) -> Pixels:
+        """A photo (H, W, C), or a mask (H, W), uint8.
+
+        Raises:
+            models.images.ImageError: The bytes are not usable.
+        """
+        if self.mask_bytes is None:
+            return self.preprocessing.read(data, max_pixels=max_pixels)
+        mask, photo = data[: self.mask_bytes], data[self.mask_bytes :]
+        return read_mask(mask, photo, self.preprocessing, max_pixels=max_pixels)
+
+
 def main() -> None:
     """Decode until standard input ends."""
-    setup = json.loads(sys.argv[1])
-    preprocessing = Preprocessing(**setup["preprocessing"])
-    max_pixels = setup["max_pixels"]
+    max_pixels = int(sys.argv[1])
     limit_resources(max_pixels)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     write(sink, READY)
-    while (data := read(source)) is not None:
+    while (message := read(source)) is not None:
+        line, _, data = message.partition(b"\n")
         try:
-            answer = PIXELS + preprocessing.read(data, max_pixels=max_pixels).tobytes()
+            answer = PIXELS + Order.decode(line).carry_out(data, max_pixels=max_pixels).tobytes()
         except ImageError as error:
             answer = REFUSED + json.dumps([error.reason, str(error)]).encode()
         write(sink, answer)
@@ -60,10 +97,10 @@ def read(source: BinaryIO) -> bytes | None:
     return message if len(message) == length else None
 
 
-def write(sink: BinaryIO, message: bytes) -> None:
-    """Send a message."""
-    sink.write(len(message).to_bytes(LENGTH, "big"))
-    sink.write(message)
+def write(sink: BinaryIO, *parts: bytes) -> None:
+    """Send a message, which is all its parts one after the other."""
+    sink.write(sum(map(len, parts)).to_bytes(LENGTH, "big"))
+    sink.writelines(parts)
     sink.flush()
 
 

@@ -11,16 +11,15 @@ import queue
 import select
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 
-from models.images import ImageError, Preprocessing
+from models.images import ImageError, Preprocessing, read_mask
 from models.images.preprocessing import Pixels
-from service.decode_worker import PIXELS, READY, read, write
+from service.decode_worker import PIXELS, READY, Order, read, write
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +27,33 @@ ROOT = Path(__file__).parents[1]
 START_SECONDS = 60.0
 
 
-class Reader(Protocol):
-    """Decodes and fits the bytes of an image file; raises ``models.images.ImageError``."""
+class Decoder(Protocol):
+    """Reads the image files that strangers send; raises ``models.images.ImageError``."""
 
-    def __call__(self, data: bytes, *, max_pixels: int) -> Pixels:
-        """Bytes of a file -> (H, W, C) uint8."""
+    def read(self, data: bytes, preprocessing: Preprocessing) -> Pixels:
+        """A photo, decoded and fitted: (H, W, C) uint8."""
+
+    def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
+        """A mask, fitted as its photo is: (H, W) uint8."""
+
+
+class DecoderHere:
+    """Decodes in the process and the thread that ask.
+
+    Args:
+        max_pixels: Most pixels of an image.
+    """
+
+    def __init__(self, max_pixels: int) -> None:
+        self.max_pixels = max_pixels
+
+    def read(self, data: bytes, preprocessing: Preprocessing) -> Pixels:
+        """See ``Decoder``."""
+        return preprocessing.read(data, max_pixels=self.max_pixels)
+
+    def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
+        """See ``Decoder``."""
+        return read_mask(data, photo, preprocessing, max_pixels=self.max_pixels)
 
 
 class WorkerDiedError(Exception):
@@ -46,13 +67,12 @@ class Worker:
         RuntimeError: It does not start; its own words are on standard error.
     """
 
-    def __init__(self, preprocessing: Preprocessing, max_pixels: int) -> None:
-        setup = {"preprocessing": asdict(preprocessing), "max_pixels": max_pixels}
+    def __init__(self, max_pixels: int) -> None:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         # One thread for numpy's own: each reserves memory, which is bounded.
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(  # noqa: S603, our own interpreter and module
-            [sys.executable, "-m", "service.decode_worker", json.dumps(setup)],
+            [sys.executable, "-m", "service.decode_worker", str(max_pixels)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **threads, "PYTHONPATH": path},
@@ -67,15 +87,15 @@ class Worker:
             self.kill()
             raise RuntimeError("A process that decodes photos does not start; see its lines above.")
 
-    def ask(self, data: bytes, seconds: float) -> bytes:
-        """The answer to a photo.
+    def ask(self, order: Order, files: Sequence[bytes], seconds: float) -> bytes:
+        """The answer to an order.
 
         Raises:
             TimeoutError: There is none in time.
             WorkerDiedError: There will be none.
         """
         try:
-            write(self.sink, data)
+            write(self.sink, order.encode(), *files)
         except OSError as error:
             raise WorkerDiedError from error
         if not self.answers.poll(1000 * seconds):
@@ -106,17 +126,13 @@ class Decoders:
     Called from several threads; a call waits for a free process.
 
     Args:
-        preprocessing: What is done to a photo.
-        max_pixels: Most pixels of a photo; bounds the memory of a process too.
+        max_pixels: Most pixels of an image; bounds the memory of a process too.
         count: How many processes.
-        timeout: Seconds that a photo may take.
+        timeout: Seconds that an image may take, a mask and its photo together.
     """
 
-    def __init__(
-        self, preprocessing: Preprocessing, *, max_pixels: int, count: int, timeout: float
-    ) -> None:
-        self.preprocessing = preprocessing
-        self.start: Callable[[], Worker] = lambda: Worker(preprocessing, max_pixels)
+    def __init__(self, *, max_pixels: int, count: int, timeout: float) -> None:
+        self.start: Callable[[], Worker] = lambda: Worker(max_pixels)
         self.timeout = timeout
         self.count = count
         # The one that was used last is taken first: its memory is warm, and idle ones never start.
@@ -124,18 +140,31 @@ class Decoders:
         for _ in range(count):
             self.free.put(None)
 
-    def __call__(self, data: bytes, *, max_pixels: int) -> Pixels:
-        """Decode and fit a photo: (H, W, C) uint8.
+    def read(self, data: bytes, preprocessing: Preprocessing) -> Pixels:
+        """A photo, decoded and fitted: (H, W, C) uint8.
 
         Raises:
             models.images.ImageError: It is not a usable image, it takes too long, or its decoder
                 failed.
         """
-        del max_pixels  # the processes were told when they started
+        size, channels = preprocessing.size, preprocessing.channels
+        return self._ask(Order(preprocessing), data).reshape(size, size, channels)
+
+    def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
+        """A mask, fitted as its photo is: (H, W) uint8.
+
+        Raises:
+            models.images.ImageError: As for a photo; or it has other proportions.
+        """
+        order = Order(preprocessing, mask_bytes=len(data))
+        return self._ask(order, data, photo).reshape(preprocessing.size, preprocessing.size)
+
+    def _ask(self, order: Order, *files: bytes) -> Pixels:
+        """What a process answers, as it comes: (N,) uint8."""
         worker = self.free.get()
         try:
             worker = worker or self.start()
-            answer = worker.ask(data, self.timeout)
+            answer = worker.ask(order, files, self.timeout)
         except (TimeoutError, WorkerDiedError) as error:
             assert worker is not None
             worker.kill()
@@ -146,8 +175,7 @@ class Decoders:
         kind, rest = answer[:1], answer[1:]
         if kind != PIXELS:
             raise ImageError(*json.loads(rest))
-        size, channels = self.preprocessing.size, self.preprocessing.channels
-        return np.frombuffer(rest, np.uint8).reshape(size, size, channels)
+        return np.frombuffer(rest, np.uint8)
 
     def lost(self, error: Exception, status: int) -> ImageError:
         """What is told of a photo that cost a process."""

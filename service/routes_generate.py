@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from indexer.protocols import Pixels
-from models.training.weights import read_preprocessing
 from service.errors import InvalidRequestError
 from service.forms import read_files, read_options
 from service.jobs import Result
@@ -29,7 +28,6 @@ from service.schemas_models import (
     ReconstructionOptions,
     SampleOptions,
 )
-from service.searcher import told_of
 from service.sheets import Drawing
 from service.state import Shared, State
 
@@ -218,13 +216,7 @@ async def completions(
             pixels = read_photo(state, chosen, photo)
             if given.rows is not None:
                 return pixels, known_rows(given.rows, pixels.shape[0])
-            with told_of(masks[0]):
-                return pixels, known_by_mask(
-                    masks[0],
-                    photo,
-                    read_preprocessing(chosen.weights.folder),
-                    max_pixels=state.settings.max_pixels,
-                )
+            return pixels, known_by_mask(state.studio.read_mask(chosen.weights, masks[0], photo))
 
         pixels, known = await state.run(read)
 
@@ -388,7 +380,7 @@ async def read_photos(
 
 def read_photo(state: State, chosen: Chosen, data: bytes) -> Pixels:
     """A photo (H, W, C) uint8 as the model sees it."""
-    return state.studio.read(chosen.weights, data, max_pixels=state.settings.max_pixels)
+    return state.studio.read(chosen.weights, data)
 
 
 def missing(field: str) -> NoReturn:

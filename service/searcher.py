@@ -13,7 +13,7 @@ from indexer.errors import FingerprintMismatchError, GenerationError
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import ImageError
 from models.images.decode import FORMATS
-from service.decoding import Reader
+from service.decoding import Decoder, DecoderHere
 from service.errors import (
     InvalidRequestError,
     NotReadyError,
@@ -25,6 +25,7 @@ from service.selection import Selection, choose
 
 logger = logging.getLogger(__name__)
 
+FIELDS = {"proportions": "mask"}  # what is wrong then, by the reason of the decoder
 LEAST_LENGTH = 1e-3  # of a combination of unit vectors; below, rounding decides its direction
 # Between two steps of a search a generation may be published or an item deleted: the search is
 # begun again, for a short answer would be neither of before nor of after. It is bounded because a
@@ -90,7 +91,7 @@ class Searcher:
         embedder: Embeds the queries; its fingerprint is the engine's.
         engine: Holds the items.
         max_pixels: Most pixels of a query image.
-        read: Decodes and fits a query image; without it, the embedder's preprocessing does.
+        decoder: Decodes query images; without it, the thread that asks does.
         refresh_interval: Seconds between two looks for a new generation.
         clock: Seconds, never going back.
 
@@ -104,7 +105,7 @@ class Searcher:
         engine: Engine,
         *,
         max_pixels: int,
-        read: Reader | None = None,
+        decoder: Decoder | None = None,
         refresh_interval: float = 0.2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -114,8 +115,7 @@ class Searcher:
             )
         self.embedder = embedder
         self.engine = engine
-        self.max_pixels = max_pixels
-        self.read = read or embedder.preprocessing.read
+        self.decoder = decoder or DecoderHere(max_pixels)
         self.refresh_interval = refresh_interval
         self.clock = clock
         self.refused: str | None = None
@@ -130,7 +130,7 @@ class Searcher:
             UnusableImageError: Empty, damaged, too many pixels or too slow to decode.
         """
         with told_of(data):
-            return self.read(data, max_pixels=self.max_pixels)
+            return self.decoder.read(data, self.embedder.preprocessing)
 
     def embed(self, pixels: Pixels) -> Vectors:
         """(B, H, W, C) uint8 -> (B, dim) float32 of unit length."""
@@ -309,6 +309,7 @@ def told_of(data: bytes) -> Iterator[None]:
 
     Raises:
         UnsupportedFormatError, UnusableImageError: See ``Searcher.decode``.
+        InvalidRequestError: The image is good, and what was said about it is not.
     """
     try:
         yield
@@ -318,6 +319,12 @@ def told_of(data: bytes) -> Iterator[None]:
             raise UnsupportedFormatError(
                 str(error),
                 extensions={"accepted": [f"image/{kind.lower()}" for kind in FORMATS]},
+            ) from error
+        if error.reason in FIELDS:
+            name = FIELDS[error.reason]
+            raise InvalidRequestError(
+                str(error),
+                extensions={"errors": [{"field": name, "message": "does not fit the photo"}]},
             ) from error
         reason = "corrupt" if error.reason == "unsupported_format" else error.reason
         raise UnusableImageError(str(error), extensions={"reason": reason}) from error

@@ -58,7 +58,7 @@ class State:
             threads=settings.embedder_threads,
         )
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
-        self.studio = Studio(settings.weights, self.jobs)
+        self.studio = Studio(settings.weights, self.jobs, searcher.decoder)
         self.reindexer = Reindexer(
             settings.catalogue,
             settings.store,
@@ -77,7 +77,6 @@ class State:
         decoders = None
         if settings.decoders:
             decoders = Decoders(
-                embedder.preprocessing,
                 max_pixels=settings.max_pixels,
                 count=settings.decoders,
                 timeout=settings.decode_timeout,
@@ -86,7 +85,7 @@ class State:
             embedder,
             engine,
             max_pixels=settings.max_pixels,
-            read=decoders,
+            decoder=decoders,
             refresh_interval=settings.refresh_interval,
         )
         return cls(settings, searcher, decoders)

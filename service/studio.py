@@ -17,6 +17,7 @@ from models.training.weights import (
     find_weights,
     read_preprocessing,
 )
+from service.decoding import Decoder
 from service.errors import (
     CannotGenerateError,
     NoWeightsError,
@@ -63,11 +64,13 @@ class Studio:
         served: The weights that embed the queries: a folder, or a name below ``weights/``. They
             are the model's default. None if the server was given none.
         jobs: Where drawing is done.
+        decoder: Decodes what is uploaded.
     """
 
-    def __init__(self, served: str | None, jobs: Jobs) -> None:
+    def __init__(self, served: str | None, jobs: Jobs, decoder: Decoder) -> None:
         self.served = served
         self.jobs = jobs
+        self.decoder = decoder
         self._loaded: OrderedDict[tuple[Path, int], Weights] = OrderedDict()
 
     def cards(self) -> "list[ModelCard]":
@@ -155,14 +158,24 @@ class Studio:
                     extensions={"abilities": list(card.abilities)},
                 )
 
-    def read(self, weights: "WeightsCard", data: bytes, *, max_pixels: int) -> Pixels:
+    def read(self, weights: "WeightsCard", data: bytes) -> Pixels:
         """(H, W, C) uint8 from the bytes of an image file, as a model sees it.
 
         Raises:
             UnsupportedFormatError, UnusableImageError: See ``service.errors``.
         """
         with told_of(data):
-            return read_preprocessing(weights.folder).read(data, max_pixels=max_pixels)
+            return self.decoder.read(data, read_preprocessing(weights.folder))
+
+    def read_mask(self, weights: "WeightsCard", data: bytes, photo: bytes) -> Pixels:
+        """(H, W) uint8 from the bytes of a mask and of its photo, fitted as the photo is.
+
+        Raises:
+            UnsupportedFormatError, UnusableImageError, InvalidRequestError: See
+                ``service.errors``.
+        """
+        with told_of(data):
+            return self.decoder.read_mask(data, photo, read_preprocessing(weights.folder))
 
     def submit(
         self,

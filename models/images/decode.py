@@ -26,7 +26,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-Reason = Literal["empty", "unsupported_format", "too_many_pixels", "too_slow", "corrupt"]
+Reason = Literal[
+    "empty", "unsupported_format", "too_many_pixels", "too_slow", "corrupt", "proportions"
+]
 
 
 class ImageError(ValueError):

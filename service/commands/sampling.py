@@ -6,7 +6,7 @@ from pathlib import Path
 
 import models
 from indexer.protocols import Pixels
-from models.images import ImageError
+from models.images import ImageError, read_mask
 from models.training.checkpoint import find_weights, load_weights
 from models.training.weights import read_description
 from service.commands.console import Bar, use_one_thread
@@ -24,8 +24,6 @@ from service.known import known_by_mask, known_rows
 from service.rendering import render
 from service.schemas_models import Format
 from service.sheets import Drawing
-
-MAX_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def run_complete(canvas: Canvas, image: Path, *, known: str, n: int) -> None:
             part = known_rows(int(known), preprocessing.size)
         else:
             mask = Path(known).read_bytes()
-            part = known_by_mask(mask, photo, preprocessing, max_pixels=MAX_PIXELS)
+            part = known_by_mask(read_mask(mask, photo, preprocessing))
         return draw_completions(brush, pixels, part, n)
 
     canvas.draw(make)

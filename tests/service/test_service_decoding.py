@@ -19,11 +19,12 @@ from service.decoding import Decoders
 from tests.bench.soak_uploads import GROWTH_BYTES, encoded, soak
 
 MAX_PIXELS = 1_000_000
+FIT = Preprocessing(size=32)
 
 
 @pytest.fixture(scope="module")
 def decoders():
-    made = Decoders(Preprocessing(size=32), max_pixels=MAX_PIXELS, count=1, timeout=20.0)
+    made = Decoders(max_pixels=MAX_PIXELS, count=1, timeout=20.0)
     yield made
     made.close()
 
@@ -32,7 +33,7 @@ def decoders():
 def through(serve, decoders):
     """A service whose uploads are decoded by processes."""
     client = serve(max_pixels=MAX_PIXELS, max_upload_bytes=200_000)
-    client.app.state.niteru.searcher.read = decoders
+    client.app.state.niteru.searcher.decoder = decoders
     return client
 
 
@@ -159,8 +160,8 @@ def test_every_row_of_the_checklist(through, check_problem, embedder, name):
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.like is not None])
 def test_what_is_accepted_looks_as_its_maker_meant(decoders, name):
     row = ROWS[name]
-    seen = decoders(row.data, max_pixels=MAX_PIXELS).astype(int)
-    meant = decoders.preprocessing.apply(row.like.convert("RGB")).astype(int)
+    seen = decoders.read(row.data, FIT).astype(int)
+    meant = FIT.apply(row.like.convert("RGB")).astype(int)
 
     assert np.abs(seen - meant).mean() < 6
 
@@ -186,21 +187,21 @@ def test_a_damaged_orientation_costs_only_the_turn():
 
 
 def test_a_process_that_dies_costs_one_photo(decoders):
-    decoders(PHOTO, max_pixels=MAX_PIXELS)  # so that one runs
+    decoders.read(PHOTO, FIT)  # so that one runs
     worker = decoders.free.get()
     os.kill(worker.process.pid, signal.SIGKILL)
     worker.process.wait()
     decoders.free.put(worker)
 
     with pytest.raises(ImageError, match="made its decoder fail") as lost:
-        decoders(PHOTO, max_pixels=MAX_PIXELS)
+        decoders.read(PHOTO, FIT)
 
     assert lost.value.reason == "corrupt"
-    assert decoders(PHOTO, max_pixels=MAX_PIXELS).shape == (32, 32, 3)
+    assert decoders.read(PHOTO, FIT).shape == (32, 32, 3)
 
 
 def test_a_photo_that_takes_too_long_is_given_up(decoders):
-    decoders(PHOTO, max_pixels=MAX_PIXELS)
+    decoders.read(PHOTO, FIT)
     worker = decoders.free.get()
     os.kill(worker.process.pid, signal.SIGSTOP)  # as slow as can be
     decoders.free.put(worker)
@@ -208,17 +209,17 @@ def test_a_photo_that_takes_too_long_is_given_up(decoders):
     started = time.monotonic()
 
     with pytest.raises(ImageError, match=r"not be decoded within 0\.2 s") as late:
-        decoders(PHOTO, max_pixels=MAX_PIXELS)
+        decoders.read(PHOTO, FIT)
 
     decoders.timeout = before
     assert late.value.reason == "too_slow"
     assert time.monotonic() - started < 10
-    assert decoders(PHOTO, max_pixels=MAX_PIXELS).shape == (32, 32, 3)
+    assert decoders.read(PHOTO, FIT).shape == (32, 32, 3)
 
 
 @pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="reads the limits in /proc")
 def test_a_process_may_not_take_all_memory(decoders):
-    decoders(PHOTO, max_pixels=MAX_PIXELS)
+    decoders.read(PHOTO, FIT)
     worker = decoders.free.get()
     told = Path(f"/proc/{worker.process.pid}/limits").read_text("ascii").splitlines()
     limits = {line[:25].strip(): line[25:].split() for line in told}
@@ -231,7 +232,7 @@ def test_a_process_may_not_take_all_memory(decoders):
 
 def test_photos_wait_for_a_free_process(decoders):
     with ThreadPoolExecutor(4) as threads:
-        shapes = threads.map(lambda _: decoders(PHOTO, max_pixels=MAX_PIXELS).shape, range(12))
+        shapes = threads.map(lambda _: decoders.read(PHOTO, FIT).shape, range(12))
 
     assert set(shapes) == {(32, 32, 3)}
 

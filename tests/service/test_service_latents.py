@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.images import Preprocessing
+from models.images import ImageError, Preprocessing, read_mask
 from models.nn.latent import spherical
 from models.training.checkpoint import load_weights
 from service.errors import InvalidRequestError
@@ -129,21 +129,22 @@ def test_a_mask_is_fitted_as_its_photo_is():
     photo = png(np.zeros((40, 80, 3), np.uint8))
     mask = np.zeros((20, 40), np.uint8)
     mask[:10] = 255
-    known = known_by_mask(png(mask), photo, preprocessing, max_pixels=10**6)
+    known = known_by_mask(read_mask(png(mask), photo, preprocessing))
     assert known[:4].all()
     assert not known[4:].any()
-    left = known_by_mask(png(np.ascontiguousarray(mask.T)), png(np.zeros((80, 40, 3), np.uint8)),
-                         preprocessing, max_pixels=10**6)  # fmt: skip
+    tall = png(np.zeros((80, 40, 3), np.uint8))
+    left = known_by_mask(read_mask(png(np.ascontiguousarray(mask.T)), tall, preprocessing))
     assert np.array_equal(left, known.T)
 
 
 def test_masks_and_rows_that_say_nothing_are_refused():
     white, photo = png(np.full((8, 8), 255, np.uint8)), png(np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(InvalidRequestError, match="all of it is white"):
-        known_by_mask(white, photo, Preprocessing(size=8), max_pixels=100)
+        known_by_mask(read_mask(white, photo, Preprocessing(size=8), max_pixels=100))
     wide = png(np.zeros((8, 16), np.uint8))
-    with pytest.raises(InvalidRequestError, match="16 x 8 pixels, and the photo 8 x 8"):
-        known_by_mask(wide, photo, Preprocessing(size=8), max_pixels=200)
+    with pytest.raises(ImageError, match="16 x 8 pixels, and the photo 8 x 8") as foreign:
+        read_mask(wide, photo, Preprocessing(size=8), max_pixels=200)
+    assert foreign.value.reason == "proportions"
     for rows in (8, -1):
         with pytest.raises(InvalidRequestError, match="expected 0 to 7"):
             known_rows(rows, 8)
