@@ -117,7 +117,7 @@ ROWS: dict[str, Row] = {
             shows=_LATENT),
         Row("pixelvae", "one level", "pixelvae", published="79.02 (bound 79.66)", limit=1000,
             shows=_SMOOTH),
-        Row("pixelvae2", "two levels", "pixelvae2", limit=1000, shows=_LATENT),
+        Row("pixelvae2", "two levels", "pixelvae2", limit=1000, shows=_LATENT, minutes=5),
         Row(FEATURES, "the net that compares pictures: an autoencoder", "autoencoder", "cpu",
             SMALL_PHOTOS, GREY, measure="none", shows=("reconstructions",), minutes=4),
         Row("info-vae", "MMD", "info_vae", data=BITS, measure="kid", shows=_SMOOTH,
@@ -140,12 +140,12 @@ ROWS: dict[str, Row] = {
         Row("sketch-rnn", "kanji", "sketch_rnn", "kanji", data=SKETCHES,
             shows=("samples", "interpolation", "arithmetic")),
         Row("sketch-rnn-omniglot", "Omniglot", "sketch_rnn", "omniglot",
-            data="sketches/omniglot.npz", shows=("samples", "interpolation")),
+            data="sketches/omniglot.npz", shows=("samples", "interpolation"), minutes=4),
         Row("sketch-rnn-quickdraw", "QuickDraw, 345 categories at once", "sketch_rnn",
-            "quickdraw", data="sketches/quickdraw_345.npz", shows=("samples",)),
-        Row("srnn", "kanji", "srnn", "kanji", data=SKETCHES, samples=10),
+            "quickdraw", data="sketches/quickdraw_345.npz", shows=("samples",), minutes=4),
+        Row("srnn", "kanji", "srnn", "kanji", data=SKETCHES, samples=10, minutes=4),
         Row("rnn", "kanji, the same without latent states", "srnn", "kanji",
-            ("stochastic=false",), SKETCHES),
+            ("stochastic=false",), SKETCHES, minutes=4),
     )
 }  # fmt: skip
 
