@@ -3,17 +3,15 @@
 import os
 import re
 import shutil
-import socket
-import threading
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from indexer.engines.faiss_engine import FaissEngine
 from service.app import create_app
 from service.settings import Settings
+from tests.service.listening import listening
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -32,26 +30,14 @@ def start(tmp_path_factory, publish, entries, embedder, gallery, make_weights):
     make_weights(gallery / "weights" / "sketch_rnn", name="sketch_rnn")
     before = Path.cwd()
     os.chdir(gallery)  # where weights/ is
-    running = []
+    with ExitStack() as running:
 
-    def run(**given):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        settings = Settings(store=store, refresh_interval=0, decoders=0, **given)
-        app = create_app(settings, embedder=embedder, engine=FaissEngine.open(store))
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        running.append((server, thread))
-        return f"http://127.0.0.1:{port}/"
+        def run(**given):
+            chosen = Settings(store=store, refresh_interval=0, decoders=0, **given)
+            app = create_app(chosen, embedder=embedder, engine=FaissEngine.open(store))
+            return running.enter_context(listening(app))
 
-    yield run
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
+        yield run
     os.chdir(before)
 
 
