@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from service.cropping import CropOptions
 from service.errors import (
     PROBLEM_JSON,
     CannotExplainError,
@@ -235,11 +236,11 @@ def extra_schemas() -> dict[str, Any]:
     for name, description, options in (
         ("SearchForm", "A photo and how to search with it.", SearchOptions),
         ("ExplainForm", "A photo and how to explain it.", ExplainOptions),
+        ("ImageForm", "A photo, and which part of it counts.", CropOptions),
         ("ItemForm", "An item's photo and what is said of it.", ItemOptions),
     ):
         fields = options.model_json_schema(ref_template=REF)["properties"]
         schemas[name] = form(description, {"image": image, **fields})
-    schemas["ImageForm"] = form("A photo.", {"image": image})
     schemas["BatchForm"] = batch_form(image)
     several = {"type": "array", "items": image}
     either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}

@@ -66,7 +66,7 @@ async def read_query(request: Request, options: SearchOptions) -> Query:
         return ImageQuery(await read_bare(request, expected), options)
     async with parsed_form(request, max_files=sum(FIELDS.values()) + 1) as form:
         if not {POSITIVES, NEGATIVES} & set(form):
-            data, given = read_fields(form, only_image=False)
+            data, given = read_fields(form)
             return ImageQuery(data, validate(SearchOptions, merge(options, given)))
         image, positives, negatives = (files_of(form, *field) for field in FIELDS.items())
         given = others_of(form, ExamplesQuery, FIELDS)

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.cropping import CropOptions
+
 ItemId = Annotated[str, Field(min_length=1, max_length=1024, description="The shop's own id.")]
 Attributes = dict[str, str | int | float | bool | None]
 Png = Annotated[
@@ -105,7 +107,7 @@ class EmbedResponse(BaseModel):
     timings_ms: Timings
 
 
-class ExplainOptions(BaseModel):
+class ExplainOptions(CropOptions):
     """How to explain; in the query or the form. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")

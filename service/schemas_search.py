@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from indexer.errors import QueryError
 from indexer.filters import Filter, parse_filter
+from service.cropping import CropOptions
 from service.schemas import (
     HIT_EXAMPLE,
     ITEM_EXAMPLE,
@@ -43,7 +44,7 @@ def readable_filter(text: str) -> str:
     return text
 
 
-class SearchOptions(BaseModel):
+class SearchOptions(CropOptions, BaseModel):
     """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
