@@ -24,10 +24,11 @@ from service.schemas_search import (
     BatchSearchResponse,
     ItemQuery,
     SearchOptions,
+    UrlQuery,
 )
 from service.searcher import Answer, Stopwatch
 from service.state import Shared
-from service.uploads import IMAGE_FIELD, read_photo
+from service.uploads import IMAGE_FIELD, ImageQuery, read_photo
 
 router = APIRouter(tags=["search"])
 
@@ -50,6 +51,7 @@ SEARCH_BODY: dict[str, Any] = {
                 "schema": {
                     "anyOf": [
                         {"$ref": "#/components/schemas/ItemQuery"},
+                        {"$ref": "#/components/schemas/UrlQuery"},
                         {"$ref": "#/components/schemas/ExamplesQuery"},
                     ]
                 }
@@ -85,8 +87,9 @@ async def search(
     """Find the items that look most like a photo, or like an item of the catalogue.
 
     Send a photo (JPEG, PNG or WebP) as the file field `image` of a form, or as the bare body; or
-    send JSON with an `item_id`. Options stand in the query string, the form or the JSON. With
-    `crop` only a part of the photo counts.
+    send JSON with an `item_id`, or with the `url` of a photo where the server's settings allow
+    that. Options stand in the query string, the form or the JSON. With `crop` only a part of the
+    photo counts.
 
     This one, but like that: `positives` and `negatives`, item ids in JSON; in a form, files or ids,
     each field as often as needed. Searched is with twice the mean of the positives' vectors less
@@ -96,6 +99,8 @@ async def search(
     with state.admission, watch.step("total"):
         with watch.step("receive"):
             query = await read_query(request, options)
+            if isinstance(query, UrlQuery):
+                query = ImageQuery(await state.fetch(query.url, query), query)
         if isinstance(query, ItemQuery):
             answer = await state.search_item(query.item_id, query, watch)
         elif isinstance(query, Examples):

@@ -63,7 +63,7 @@ class Timings(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [TIMINGS_EXAMPLE]})
 
-    receive: Annotated[float, Field(description="Reading the body as it arrived.")] = 0.0
+    receive: Annotated[float, Field(description="Reading the body, or a photo from its URL.")] = 0.0
     decode: Annotated[float, Field(description="From the file's bytes to pixels.")] = 0.0
     queue: Annotated[float, Field(description="Waiting for a free thread or a batch.")] = 0.0
     embed: Annotated[float, Field(description="From pixels to the vector.")] = 0.0

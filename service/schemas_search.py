@@ -123,6 +123,26 @@ class ItemQuery(SearchOptions):
     item_id: ItemId
 
 
+class UrlQuery(SearchOptions):
+    """Search by a photo that the server fetches, where its settings allow that."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"url": "https://shop.example/photos/canvas-low.jpg", "limit": 5}]
+        },
+    )
+
+    url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2048,
+            description="Of a JPEG, PNG or WebP on the public web, over http or https.",
+        ),
+    ]
+
+
 class ExamplesQuery(SearchOptions):
     """Search by what the items should look like, and what not; none of these is answered."""
 

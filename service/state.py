@@ -13,7 +13,8 @@ from models.images import Crop
 from service.batching import Admission, Batcher
 from service.cropping import crop_of, refuse_crop
 from service.decoding import Decoders
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, UrlRefusedError
+from service.fetching import Fetcher
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
 from service.metrics import Metrics
@@ -59,6 +60,7 @@ class State:
             fingerprint=searcher.embedder.fingerprint,
             threads=settings.embedder_threads,
         )
+        self.fetcher = fetcher_of(settings)
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
         self.studio = Studio(settings.weights, self.jobs, searcher.decoder)
         self.reindexer = Reindexer(
@@ -132,6 +134,21 @@ class State:
             lambda: self.searcher.search_image(data, wanted, crop=crop, watch=watch), watch
         )
 
+    async def fetch(self, url: str, options: SearchOptions) -> bytes:
+        """The bytes of the photo at a URL, with which will be searched.
+
+        Raises:
+            UrlRefusedError, UrlFailedError, UploadTooLargeError: See ``service.fetching``.
+        """
+        if self.fetcher is None:
+            raise UrlRefusedError(
+                "url: this server fetches nothing. Send the photo itself, or start the server with "
+                "NITERU_FETCH_URLS=true."
+            )
+        self.selection(options)  # wrong options are told before anything is fetched
+        crop_of(options)
+        return await self.fetcher.fetch(url)
+
     async def search_item(self, item_id: str, options: SearchOptions, watch: Stopwatch) -> Answer:
         """The items nearest to an item, without that one."""
         refuse_crop(options, "An item is searched with as it was indexed, whole.")
@@ -193,6 +210,17 @@ class State:
         self.explainer.close()
         self.jobs.close()
         self.searcher.engine.close()
+
+
+def fetcher_of(settings: Settings) -> Fetcher | None:
+    """What fetches photos, None where none may be."""
+    if not settings.fetch_urls:
+        return None
+    return Fetcher(
+        max_bytes=settings.max_upload_bytes,
+        seconds=settings.fetch_timeout,
+        at_once=settings.max_fetches,
+    )
 
 
 async def state_of(request: Request) -> State:
