@@ -9,12 +9,11 @@ import typer
 
 from indexer.runtime import Runtime
 from service.cli_models import arithmetic, complete, frames, interpolate, reconstruct, sample
+from service.cli_search import Seed, embed, explain, search
 from service.cli_sketch import app as sketch
 from service.cli_store import (
     WEIGHTS,
     Json,
-    RuntimeName,
-    Store,
     WeightsName,
     doctor,
     generations,
@@ -33,8 +32,6 @@ app = typer.Typer(
 evaluate = typer.Typer(help="Measure weights.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(sketch, name="sketch")
-
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 
 @app.command()
@@ -95,71 +92,8 @@ for of_a_store in (index, generations, rollback, doctor):
     app.command()(of_a_store)
 
 
-@app.command()
-def search(
-    images: Annotated[list[Path], typer.Argument(help="Photos to search with.")],
-    *,
-    store: Store,
-    limit: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
-    conditions: Annotated[
-        str | None,
-        typer.Option(
-            "--filter",
-            help="Conditions on attributes, as JSON: "
-            '{"must": [{"key": "category", "match": "shoes"}]}; or @FILE that holds them.',
-        ),
-    ] = None,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the best.")] = 0,
-    threshold: Annotated[
-        float | None, typer.Option(min=-1, max=1, help="Only items of at least this score.")
-    ] = None,
-    group_by: Annotated[
-        str | None, typer.Option(help="An attribute: one item of each of its values.")
-    ] = None,
-    group_size: Annotated[int, typer.Option(min=1, help="So many instead of one.")] = 1,
-    collapse: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Fold items that are so alike (.98) into the best."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="An id that is not answered; may be repeated.")
-    ] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Compare with every item.")] = False,
-    picture: Annotated[
-        Path | None, typer.Option(help="Also draw the photos and what was found.")
-    ] = None,
-    weights: WeightsName = WEIGHTS,
-    runtime: RuntimeName = "auto",
-    json: Json = False,
-) -> None:
-    """Print the items nearest to a photo, or to each of several."""
-    from service.commands.searching import read_filter, run_search
-    from service.selection import Selection
-
-    wanted = Selection(
-        limit, offset, exact=exact, exclude=tuple(exclude or ()), where=read_filter(conditions),
-        score_threshold=threshold, group_by=group_by, group_size=group_size, collapse=collapse,
-    )  # fmt: skip
-    run_search(
-        images, store, wanted, weights=weights, runtime=runtime, picture=picture, as_json=json
-    )
-
-
-@app.command()
-def embed(
-    images: Annotated[list[Path], typer.Argument(help="Photos.")],
-    *,
-    weights: WeightsName = WEIGHTS,
-    runtime: RuntimeName = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="Array to write (.npy); without it, print.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """The vectors of photos."""
-    from service.commands.searching import run_embed
-
-    run_embed(images, weights=weights, runtime=runtime, out=out, as_json=json)
+app.command()(search)
+app.command()(embed)
 
 
 @app.command()
@@ -215,27 +149,7 @@ for command in (sample, complete, reconstruct, interpolate, arithmetic, frames):
     app.command()(command)
 
 
-@app.command()
-def explain(
-    image: Annotated[Path, typer.Argument(help="A photo.")],
-    *,
-    store: Annotated[
-        Path | None, typer.Option(help="Folder of a store: also show the nearest items.")
-    ] = None,
-    weights: WeightsName = WEIGHTS,
-    draws: Annotated[int, typer.Option(min=1, max=16, help="Pictures to draw.")] = 4,
-    nearest: Annotated[int, typer.Option(min=1, max=20, help="Items to show.")] = 5,
-    seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("explain.png"),
-    json: Json = False,
-) -> None:
-    """Show what the embedding kept of a photo: its vector, drawn again."""
-    from service.commands.explaining import run_explain
-
-    run_explain(
-        image, store, weights=weights, draws=draws, nearest=nearest, seed=seed, out=out,
-        as_json=json,
-    )  # fmt: skip
+app.command()(explain)
 
 
 @evaluate.command()

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Self
 
-from models.images import ImageError, Preprocessing, read_mask
+from models.images import Crop, ImageError, Preprocessing, read_mask
 from models.images.preprocessing import Pixels
 
 LENGTH = 8
@@ -29,11 +29,13 @@ class Order:
 
     Attributes:
         preprocessing: How the photo is fitted.
+        crop: The part of it that is asked for, if not all.
         mask_bytes: If given, so many of the bytes are a mask, which is fitted as the photo after
             them is; the photo itself is not asked for then.
     """
 
     preprocessing: Preprocessing
+    crop: Crop | None = None
     mask_bytes: int | None = None
 
     def encode(self) -> bytes:
@@ -44,7 +46,8 @@ class Order:
     def decode(cls, line: bytes) -> Self:
         """The order that a line of JSON holds."""
         told = json.loads(line)
-        return cls(**told | {"preprocessing": Preprocessing(**told["preprocessing"])})
+        crop = None if told["crop"] is None else Crop(**told["crop"])
+        return cls(Preprocessing(**told["preprocessing"]), crop, told["mask_bytes"])
 
     def carry_out(self, data: bytes, *, max_pixels: int) -> Pixels:
         """A photo (H, W, C), or a mask (H, W), uint8.
@@ -53,7 +56,7 @@ class Order:
             models.images.ImageError: The bytes are not usable.
         """
         if self.mask_bytes is None:
-            return self.preprocessing.read(data, max_pixels=max_pixels)
+            return self.preprocessing.read(data, max_pixels=max_pixels, crop=self.crop)
         mask, photo = data[: self.mask_bytes], data[self.mask_bytes :]
         return read_mask(mask, photo, self.preprocessing, max_pixels=max_pixels)
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 
-from models.images import ImageError, Preprocessing, read_mask
+from models.images import Crop, ImageError, Preprocessing, read_mask
 from models.images.preprocessing import Pixels
 from service.decode_worker import PIXELS, READY, Order, read, write
 
@@ -30,8 +30,10 @@ START_SECONDS = 60.0
 class Decoder(Protocol):
     """Reads the image files that strangers send; raises ``models.images.ImageError``."""
 
-    def read(self, data: bytes, preprocessing: Preprocessing) -> Pixels:
-        """A photo, decoded and fitted: (H, W, C) uint8."""
+    def read(
+        self, data: bytes, preprocessing: Preprocessing, *, crop: Crop | None = None
+    ) -> Pixels:
+        """A photo, or a part of it, decoded and fitted: (H, W, C) uint8."""
 
     def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
         """A mask, fitted as its photo is: (H, W) uint8."""
@@ -47,9 +49,11 @@ class DecoderHere:
     def __init__(self, max_pixels: int) -> None:
         self.max_pixels = max_pixels
 
-    def read(self, data: bytes, preprocessing: Preprocessing) -> Pixels:
+    def read(
+        self, data: bytes, preprocessing: Preprocessing, *, crop: Crop | None = None
+    ) -> Pixels:
         """See ``Decoder``."""
-        return preprocessing.read(data, max_pixels=self.max_pixels)
+        return preprocessing.read(data, max_pixels=self.max_pixels, crop=crop)
 
     def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
         """See ``Decoder``."""
@@ -140,15 +144,17 @@ class Decoders:
         for _ in range(count):
             self.free.put(None)
 
-    def read(self, data: bytes, preprocessing: Preprocessing) -> Pixels:
-        """A photo, decoded and fitted: (H, W, C) uint8.
+    def read(
+        self, data: bytes, preprocessing: Preprocessing, *, crop: Crop | None = None
+    ) -> Pixels:
+        """A photo, or a part of it, decoded and fitted: (H, W, C) uint8.
 
         Raises:
-            models.images.ImageError: It is not a usable image, it takes too long, or its decoder
-                failed.
+            models.images.ImageError: It is not a usable image, the crop is no part of it, it takes
+                too long, or its decoder failed.
         """
         size, channels = preprocessing.size, preprocessing.channels
-        return self._ask(Order(preprocessing), data).reshape(size, size, channels)
+        return self._ask(Order(preprocessing, crop), data).reshape(size, size, channels)
 
     def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
         """A mask, fitted as its photo is: (H, W) uint8.

@@ -23,9 +23,11 @@
     ├── InvalidRequestError     422  a setting of the request is wrong
     ├── UnusableImageError      422  empty, damaged, too many pixels or too slow
     ├── NoDecoderError          422  the model does not draw from a vector
+    ├── UrlRefusedError         422  the address of a photo is not one that is fetched from
     ├── UnableModelError        422  the model cannot do what is asked of it
     ├── OverloadedError         429  as many requests as allowed are being worked on
     ├── TooManyRequestsError    429  the client has asked too often
+    ├── UrlFailedError          502  the photo did not come from its address
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── CannotGenerateError     501  the server has nothing that runs models: no torch
     ├── CannotReindexError      501  the server was told of no catalogue
@@ -214,6 +216,18 @@ class NoDecoderError(ServiceError, ValueError):
     """The model does not draw from a vector; on the command line too."""
 
     status, slug, title = 422, "no-decoder", "The model has no decoder"
+
+
+class UrlRefusedError(ServiceError):
+    """Nothing is fetched from there: not a URL of the public web, or the server fetches none."""
+
+    status, slug, title = 422, "url-refused", "The URL is refused"
+
+
+class UrlFailedError(ServiceError):
+    """The host of a URL does not answer, not in time, or not with a photo."""
+
+    status, slug, title = 502, "url-failed", "The photo could not be fetched"
 
 
 class UnableModelError(ServiceError, ValueError):

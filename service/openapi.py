@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from service.cropping import CropOptions
 from service.errors import (
     PROBLEM_JSON,
     CannotExplainError,
@@ -31,6 +32,8 @@ from service.errors import (
     UnknownJobError,
     UnknownModelError,
     UnknownWeightsError,
+    UrlFailedError,
+    UrlRefusedError,
 )
 from service.keys import role_needed
 from service.schemas import ExplainOptions, Problem
@@ -45,7 +48,13 @@ from service.schemas_models import (
     ReconstructionOptions,
     SampleOptions,
 )
-from service.schemas_search import BatchSearchOptions, ExamplesQuery, ItemQuery, SearchOptions
+from service.schemas_search import (
+    BatchSearchOptions,
+    ExamplesQuery,
+    ItemQuery,
+    SearchOptions,
+    UrlQuery,
+)
 from service.schemas_sketches import (
     SketchArithmeticOptions,
     SketchArithmeticQuery,
@@ -62,10 +71,11 @@ DESCRIPTION = (
     "Errors are `application/problem+json` (RFC 9457); each kind has a `type` of its own. Every "
     "answer carries `X-Request-Id`, under which the server's log knows the request."
 )
-# Which errors an operation can answer, by the first segments of its path.
+# Which errors an operation can answer, by the first segments of its path; $ ends one.
 UPLOAD_STATUSES = (400, 408, 413, 415, 422, 429, 503, 504)
 STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/search": (404, *UPLOAD_STATUSES),
+    "/v1/search$": (502,),
     "/v1/embed": UPLOAD_STATUSES,
     "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 503, 504),
     "/v1/items": (404, 429, 503, 504),
@@ -93,6 +103,8 @@ MODELS, ONE_MODEL = "/v1/models", "/v1/models/{name}/"
 ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnknownItemError: ("/v1/search", "/v1/items"),
     PhotoMissingError: ("/v1/search", "/v1/items"),
+    UrlRefusedError: ("/v1/search$",),
+    UrlFailedError: ("/v1/search$",),
     NoDecoderError: ("/v1/explain",),
     CannotExplainError: ("/v1/explain",),
     StoreBusyError: ("/v1/items", "/v1/generations/"),
@@ -220,10 +232,10 @@ def extra_schemas() -> dict[str, Any]:
     """Schemas of what is read by hand: bodies and problems."""
     schemas: dict[str, Any] = {}
     bodies: tuple[type[BaseModel], ...] = (
-        ItemQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions, ArithmeticOptions,
-        FrameOptions, SketchCompletionQuery, SketchReconstructionQuery, SketchInterpolationQuery,
-        SketchArithmeticQuery, ReindexOptions, ReindexResponse, ItemOptions, BatchOptions,
-        BatchSearchOptions,
+        ItemQuery, UrlQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions,
+        ArithmeticOptions, FrameOptions, SketchCompletionQuery, SketchReconstructionQuery,
+        SketchInterpolationQuery, SketchArithmeticQuery, ReindexOptions, ReindexResponse,
+        ItemOptions, BatchOptions, BatchSearchOptions,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)
@@ -237,11 +249,11 @@ def extra_schemas() -> dict[str, Any]:
     for name, description, options in (
         ("SearchForm", "A photo and how to search with it.", SearchOptions),
         ("ExplainForm", "A photo and how to explain it.", ExplainOptions),
+        ("ImageForm", "A photo, and which part of it counts.", CropOptions),
         ("ItemForm", "An item's photo and what is said of it.", ItemOptions),
     ):
         fields = options.model_json_schema(ref_template=REF)["properties"]
         schemas[name] = form(description, {"image": image, **fields})
-    schemas["ImageForm"] = form("A photo.", {"image": image})
     schemas["BatchForm"] = batch_form(image)
     several = {"type": "array", "items": image}
     either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}
@@ -293,12 +305,12 @@ def describe_errors(path: str, method: str, responses: dict[str, Any]) -> None:
     responses.pop("422", None)
     titles: dict[int, list[str]] = {}
     for error in ServiceError.__subclasses__():
-        if not path.startswith(ONLY.get(error, ("",))):
+        if not f"{path}$".startswith(ONLY.get(error, ("",))):
             continue
         titles.setdefault(error.status, []).append(f"{error.title} (`{error.slug}`)")
     writes = {"/v1/items": WRITES[method]} if method in WRITES else {}
     for prefix, statuses in (*STATUSES.items(), *writes.items()):
-        if path.startswith(prefix):
+        if f"{path}$".startswith(prefix):
             for status in statuses:
                 responses[str(status)] = problem_response("; or: ".join(titles[status]))
     responses["500"] = problem_response("The server failed (`internal-error`)")

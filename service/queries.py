@@ -7,7 +7,7 @@ from fastapi import Request
 
 from service.errors import InvalidRequestError
 from service.forms import files_of, others_of
-from service.schemas_search import ExamplesQuery, ItemQuery, SearchOptions
+from service.schemas_search import ExamplesQuery, ItemQuery, SearchOptions, UrlQuery
 from service.uploads import (
     BODIES,
     FORM,
@@ -44,7 +44,7 @@ class Examples:
     options: ExamplesQuery
 
 
-Query = ImageQuery[SearchOptions] | ItemQuery | Examples
+Query = ImageQuery[SearchOptions] | ItemQuery | UrlQuery | Examples
 
 
 async def read_query(request: Request, options: SearchOptions) -> Query:
@@ -62,11 +62,11 @@ async def read_query(request: Request, options: SearchOptions) -> Query:
     if kind == JSON:
         return read_named(await request.body(), options)
     if kind != FORM:
-        expected = f"{BODIES}, or {JSON} with an 'item_id' or with '{POSITIVES}'"
+        expected = f"{BODIES}, or {JSON} with an 'item_id', with a 'url' or with '{POSITIVES}'"
         return ImageQuery(await read_bare(request, expected), options)
     async with parsed_form(request, max_files=sum(FIELDS.values()) + 1) as form:
         if not {POSITIVES, NEGATIVES} & set(form):
-            data, given = read_fields(form, only_image=False)
+            data, given = read_fields(form)
             return ImageQuery(data, validate(SearchOptions, merge(options, given)))
         image, positives, negatives = (files_of(form, *field) for field in FIELDS.items())
         given = others_of(form, ExamplesQuery, FIELDS)
@@ -74,9 +74,12 @@ async def read_query(request: Request, options: SearchOptions) -> Query:
     return examples((*image, *positives, *asked.positives), (*negatives, *asked.negatives), asked)
 
 
-def read_named(body: bytes, options: SearchOptions) -> ItemQuery | Examples:
-    """Read JSON, which names items: one to search with, or several for and against."""
-    if not {POSITIVES, NEGATIVES} & members(body):
+def read_named(body: bytes, options: SearchOptions) -> ItemQuery | UrlQuery | Examples:
+    """Read JSON, which names what to search with: an item, a photo's URL, or several examples."""
+    named = members(body)
+    if "url" in named:
+        return validate(UrlQuery, merge(options, parse_json(UrlQuery, body)))
+    if not {POSITIVES, NEGATIVES} & named:
         return validate(ItemQuery, merge(options, parse_json(ItemQuery, body)))
     asked = validate(ExamplesQuery, merge(options, parse_json(ExamplesQuery, body)))
     return examples(tuple(asked.positives), tuple(asked.negatives), asked)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from service.cropping import CropOptions, crop_of
 from service.explanation import Explanation, Neighbour, draw_explanation, encode, to_png
 from service.negotiation import JSON, PNG, quality
 from service.routes_search import BINARY, IMAGE_BODIES, hits
@@ -51,8 +52,9 @@ async def explain(
     """
     with state.admission, state.explainer.admission:
         query = await read_photo(request, options)
-        pixels = await state.run(lambda: state.searcher.decode(query.data))
-        answer = await nearest(state, query.data, query.options.nearest)
+        crop = crop_of(query.options)
+        pixels = await state.run(lambda: state.searcher.decode(query.data, crop))
+        answer = await nearest(state, query.data, query.options.nearest, query.options)
         explanation = await state.explainer.explain(
             pixels, draws=query.options.draws, seed=query.options.seed
         )
@@ -63,12 +65,13 @@ async def explain(
         return Response(await state.run(lambda: sheet(explanation, matches)), media_type=PNG)
 
 
-async def nearest(state: State, data: bytes, count: int) -> Answer | None:
-    """The items nearest to a photo, no more than a search may ask for; None for none."""
+async def nearest(state: State, data: bytes, count: int, part: CropOptions) -> Answer | None:
+    """The items nearest to a part of a photo, no more than a search may ask for; None for none."""
     limit = min(count, state.settings.max_limit)
     if limit == 0:
         return None
-    return await state.search_image(data, SearchOptions(limit=limit), Stopwatch())
+    options = SearchOptions(limit=limit, crop=part.crop, crop_unit=part.crop_unit)
+    return await state.search_image(data, options, Stopwatch())
 
 
 def sheet(explanation: Explanation, matches: Sequence[Match]) -> bytes:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
+from service.cropping import CropOptions, crop_of, refuse_crop
 from service.errors import (
     InvalidRequestError,
     UnknownItemError,
@@ -23,12 +24,16 @@ from service.schemas_search import (
     BatchSearchResponse,
     ItemQuery,
     SearchOptions,
+    UrlQuery,
 )
 from service.searcher import Answer, Stopwatch
 from service.state import Shared
-from service.uploads import IMAGE_FIELD, read_image
+from service.uploads import IMAGE_FIELD, ImageQuery, read_photo
 
 router = APIRouter(tags=["search"])
+
+# What may be wrong with one search of many; the others are answered all the same.
+REFUSALS = (UnknownItemError, UnsupportedFormatError, UnusableImageError, InvalidRequestError)
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 IMAGE_BODIES: dict[str, Any] = {
@@ -46,6 +51,7 @@ SEARCH_BODY: dict[str, Any] = {
                 "schema": {
                     "anyOf": [
                         {"$ref": "#/components/schemas/ItemQuery"},
+                        {"$ref": "#/components/schemas/UrlQuery"},
                         {"$ref": "#/components/schemas/ExamplesQuery"},
                     ]
                 }
@@ -81,7 +87,9 @@ async def search(
     """Find the items that look most like a photo, or like an item of the catalogue.
 
     Send a photo (JPEG, PNG or WebP) as the file field `image` of a form, or as the bare body; or
-    send JSON with an `item_id`. Options stand in the query string, the form or the JSON.
+    send JSON with an `item_id`, or with the `url` of a photo where the server's settings allow
+    that. Options stand in the query string, the form or the JSON. With `crop` only a part of the
+    photo counts.
 
     This one, but like that: `positives` and `negatives`, item ids in JSON; in a form, files or ids,
     each field as often as needed. Searched is with twice the mean of the positives' vectors less
@@ -91,6 +99,8 @@ async def search(
     with state.admission, watch.step("total"):
         with watch.step("receive"):
             query = await read_query(request, options)
+            if isinstance(query, UrlQuery):
+                query = ImageQuery(await state.fetch(query.url, query), query)
         if isinstance(query, ItemQuery):
             answer = await state.search_item(query.item_id, query, watch)
         elif isinstance(query, Examples):
@@ -108,7 +118,7 @@ async def search_batch(
     """Search by several photos, items, or both: a bad one fails no other.
 
     Photos are files `image` of a form; items are `item_ids`, in the form, the query or JSON. The
-    other options hold for all of them.
+    other options hold for all of them; a `crop` is that of each photo, and goes with no items.
     """
     watch = Stopwatch()
     with state.admission, watch.step("total"):
@@ -122,11 +132,14 @@ async def search_batch(
                 extensions={"errors": [{"field": IMAGE_FIELD, "message": f"expected 1 to {MANY}"}]},
             )
         state.selection(asked.options)  # wrong options are wrong for all
+        crop_of(asked.options)
+        if names:
+            refuse_crop(asked.options, "Items are searched with as they were indexed, whole.")
 
         async def one(name: str, found: Coroutine[Any, Any, Answer]) -> BatchAnswer:
             try:
                 answer = await found
-            except (UnknownItemError, UnsupportedFormatError, UnusableImageError) as error:
+            except REFUSALS as error:
                 return BatchAnswer(query=name, status=error.status, detail=error.detail)
             return BatchAnswer(
                 query=name,
@@ -147,13 +160,15 @@ async def search_batch(
 
 
 @router.post("/embed", summary="Embed an image", openapi_extra=EMBED_BODY)
-async def embed(request: Request, state: Shared) -> EmbedResponse:
-    """Answer the vector that a search with this photo would look for."""
+async def embed(
+    request: Request, state: Shared, options: Annotated[CropOptions, Query()]
+) -> EmbedResponse:
+    """Answer the vector that a search with this photo, or with a part of it, would look for."""
     watch = Stopwatch()
     with state.admission, watch.step("total"):
         with watch.step("receive"):
-            data = await read_image(request)
-        vector = await state.embed(data, watch)
+            query = await read_photo(request, options)
+        vector = await state.embed(query.data, watch, crop_of(query.options))
     state.metrics.note_steps(watch.timings)
     return EmbedResponse(
         vector=vector.tolist(),

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.cropping import CropOptions
+
 ItemId = Annotated[str, Field(min_length=1, max_length=1024, description="The shop's own id.")]
 Attributes = dict[str, str | int | float | bool | None]
 Png = Annotated[
@@ -61,7 +63,7 @@ class Timings(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [TIMINGS_EXAMPLE]})
 
-    receive: Annotated[float, Field(description="Reading the body as it arrived.")] = 0.0
+    receive: Annotated[float, Field(description="Reading the body, or a photo from its URL.")] = 0.0
     decode: Annotated[float, Field(description="From the file's bytes to pixels.")] = 0.0
     queue: Annotated[float, Field(description="Waiting for a free thread or a batch.")] = 0.0
     embed: Annotated[float, Field(description="From pixels to the vector.")] = 0.0
@@ -105,7 +107,7 @@ class EmbedResponse(BaseModel):
     timings_ms: Timings
 
 
-class ExplainOptions(BaseModel):
+class ExplainOptions(CropOptions):
     """How to explain; in the query or the form. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")

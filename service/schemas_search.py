@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from indexer.errors import QueryError
 from indexer.filters import Filter, parse_filter
+from service.cropping import CropOptions
 from service.schemas import (
     HIT_EXAMPLE,
     ITEM_EXAMPLE,
@@ -43,7 +44,7 @@ def readable_filter(text: str) -> str:
     return text
 
 
-class SearchOptions(BaseModel):
+class SearchOptions(CropOptions, BaseModel):
     """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
@@ -120,6 +121,26 @@ class ItemQuery(SearchOptions):
     )
 
     item_id: ItemId
+
+
+class UrlQuery(SearchOptions):
+    """Search by a photo that the server fetches, where its settings allow that."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"url": "https://shop.example/photos/canvas-low.jpg", "limit": 5}]
+        },
+    )
+
+    url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2048,
+            description="Of a JPEG, PNG or WebP on the public web, over http or https.",
+        ),
+    ]
 
 
 class ExamplesQuery(SearchOptions):

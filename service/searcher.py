@@ -11,7 +11,7 @@ import numpy as np
 
 from indexer.errors import FingerprintMismatchError, GenerationError
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
-from models.images import ImageError
+from models.images import Crop, ImageError
 from models.images.decode import FORMATS
 from service.decoding import Decoder, DecoderHere
 from service.errors import (
@@ -25,7 +25,8 @@ from service.selection import Selection, choose
 
 logger = logging.getLogger(__name__)
 
-FIELDS = {"proportions": "mask"}  # what is wrong then, by the reason of the decoder
+# What was said wrongly about a good image, by the reason of the decoder.
+FIELDS = {"outside": "crop", "proportions": "mask"}
 LEAST_LENGTH = 1e-3  # of a combination of unit vectors; below, rounding decides its direction
 # Between two steps of a search a generation may be published or an item deleted: the search is
 # begun again, for a short answer would be neither of before nor of after. It is bounded because a
@@ -122,27 +123,33 @@ class Searcher:
         self._refreshing = threading.Lock()
         self._refreshed = clock()
 
-    def decode(self, data: bytes) -> Pixels:
-        """(H, W, C) uint8 from the bytes of an image file.
+    def decode(self, data: bytes, crop: Crop | None = None) -> Pixels:
+        """(H, W, C) uint8 from the bytes of an image file, or from a part of the image.
 
         Raises:
             UnsupportedFormatError: Not one of the accepted formats.
             UnusableImageError: Empty, damaged, too many pixels or too slow to decode.
+            InvalidRequestError: The crop is no part of it.
         """
         with told_of(data):
-            return self.decoder.read(data, self.embedder.preprocessing)
+            return self.decoder.read(data, self.embedder.preprocessing, crop=crop)
 
     def embed(self, pixels: Pixels) -> Vectors:
         """(B, H, W, C) uint8 -> (B, dim) float32 of unit length."""
         return self.embedder.embed(pixels)
 
     def search_image(
-        self, data: bytes, wanted: Selection, *, watch: Stopwatch | None = None
+        self,
+        data: bytes,
+        wanted: Selection,
+        *,
+        crop: Crop | None = None,
+        watch: Stopwatch | None = None,
     ) -> Answer:
-        """The items that look most like a photo, from the bytes of its file."""
+        """The items that look most like a photo or a part of it, from the bytes of its file."""
         watch = watch or Stopwatch()
         with watch.step("decode"):
-            pixels = self.decode(data)
+            pixels = self.decode(data, crop)
         with watch.step("embed"):
             vector = self.embed(pixels[np.newaxis])[0]
         return self.search(vector, wanted, watch=watch)

@@ -115,6 +115,17 @@ class Settings(BaseSettings):
         default=50_000_000,
         description="Most pixels of an uploaded image, judged from its header before decoding.",
     )
+    fetch_urls: bool = Field(
+        default=False,
+        description="Whether a search may name the URL of its photo, which the server then "
+        "fetches: over http and https, from public addresses only.",
+    )
+    fetch_timeout: PositiveFloat = Field(
+        default=10.0, description="Seconds that fetching a photo may take."
+    )
+    max_fetches: PositiveInt = Field(
+        default=8, description="Photos that are fetched at once; one more is answered 429."
+    )
     default_limit: PositiveInt = Field(
         default=10, description="How many items a search answers if it does not say."
     )

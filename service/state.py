@@ -9,9 +9,12 @@ from typing import Annotated, Self, TypeVar, cast
 from fastapi import Depends, Request
 
 from indexer.protocols import Embedder, Engine, Pixels, Vectors
+from models.images import Crop
 from service.batching import Admission, Batcher
+from service.cropping import crop_of, refuse_crop
 from service.decoding import Decoders
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, UrlRefusedError
+from service.fetching import Fetcher
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
 from service.metrics import Metrics
@@ -57,6 +60,7 @@ class State:
             fingerprint=searcher.embedder.fingerprint,
             threads=settings.embedder_threads,
         )
+        self.fetcher = fetcher_of(settings)
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
         self.studio = Studio(settings.weights, self.jobs, searcher.decoder)
         self.reindexer = Reindexer(
@@ -101,12 +105,12 @@ class State:
 
         return await asyncio.get_running_loop().run_in_executor(self.threads, run)
 
-    async def embed(self, data: bytes, watch: Stopwatch) -> Vectors:
-        """The vector (dim,) of an image file."""
+    async def embed(self, data: bytes, watch: Stopwatch, crop: Crop | None = None) -> Vectors:
+        """The vector (dim,) of an image file, or of a part of the image."""
 
         def decode() -> Pixels:
             with watch.step("decode"):
-                return self.searcher.decode(data)
+                return self.searcher.decode(data, crop)
 
         pixels = await self.run(decode, watch)
         asked = time.perf_counter()
@@ -119,16 +123,35 @@ class State:
         self, data: bytes, options: SearchOptions, watch: Stopwatch, *, alone: bool = True
     ) -> Answer:
         """The items nearest to an image file; ``alone`` if no other comes with it."""
-        wanted = self.selection(options)  # wrong options are told before the work is done
+        # Wrong options are told before the work is done.
+        wanted, crop = self.selection(options), crop_of(options)
         if self.admission.active > 1 or not alone:
-            vector = await self.embed(data, watch)
+            vector = await self.embed(data, watch, crop)
             return await self.run(lambda: self.searcher.search(vector, wanted, watch=watch), watch)
         # There is nobody to share a batch with, so one thread does it all: every change of thread
         # is a wait for the processor.
-        return await self.run(lambda: self.searcher.search_image(data, wanted, watch=watch), watch)
+        return await self.run(
+            lambda: self.searcher.search_image(data, wanted, crop=crop, watch=watch), watch
+        )
+
+    async def fetch(self, url: str, options: SearchOptions) -> bytes:
+        """The bytes of the photo at a URL, with which will be searched.
+
+        Raises:
+            UrlRefusedError, UrlFailedError, UploadTooLargeError: See ``service.fetching``.
+        """
+        if self.fetcher is None:
+            raise UrlRefusedError(
+                "url: this server fetches nothing. Send the photo itself, or start the server with "
+                "NITERU_FETCH_URLS=true."
+            )
+        self.selection(options)  # wrong options are told before anything is fetched
+        crop_of(options)
+        return await self.fetcher.fetch(url)
 
     async def search_item(self, item_id: str, options: SearchOptions, watch: Stopwatch) -> Answer:
         """The items nearest to an item, without that one."""
+        refuse_crop(options, "An item is searched with as it was indexed, whole.")
         wanted = self.selection(options)
         return await self.run(
             lambda: self.searcher.search_item(item_id, wanted, watch=watch), watch
@@ -136,6 +159,7 @@ class State:
 
     async def search_examples(self, examples: Examples, watch: Stopwatch) -> Answer:
         """The items that look like some examples and unlike others, without any of these."""
+        refuse_crop(examples.options, "It is a part of one photo, and these are examples.")
         every = (*examples.positives, *examples.negatives)
         without = tuple(example for example in every if isinstance(example, str))
         wanted = self.selection(examples.options, without)
@@ -186,6 +210,17 @@ class State:
         self.explainer.close()
         self.jobs.close()
         self.searcher.engine.close()
+
+
+def fetcher_of(settings: Settings) -> Fetcher | None:
+    """What fetches photos, None where none may be."""
+    if not settings.fetch_urls:
+        return None
+    return Fetcher(
+        max_bytes=settings.max_upload_bytes,
+        seconds=settings.fetch_timeout,
+        at_once=settings.max_fetches,
+    )
 
 
 async def state_of(request: Request) -> State:

@@ -74,16 +74,9 @@ async def read_photo(
     """Read a photo and the options of its form, which join those of the query string."""
     kind = content_type(request)
     if kind == FORM:
-        data, given = await read_form(request, only_image=False)
+        data, given = await read_form(request)
         return ImageQuery(data, validate(type(options), merge(options, given)))
     return ImageQuery(await read_bare(request, expected), options)
-
-
-async def read_image(request: Request) -> bytes:
-    """Read a body that can only be an image: (the bytes of the file)."""
-    if content_type(request) == FORM:
-        return (await read_form(request, only_image=True))[0]
-    return await read_bare(request, BODIES)
 
 
 async def read_bare(request: Request, expected: str) -> bytes:
@@ -112,10 +105,10 @@ def wrong_content_type(found: str, expected: str) -> UnsupportedFormatError:
     )
 
 
-async def read_form(request: Request, *, only_image: bool) -> tuple[bytes, dict[str, object]]:
+async def read_form(request: Request) -> tuple[bytes, dict[str, object]]:
     """Read a form into memory: its image and its other fields, of which it may have none."""
     async with parsed_form(request, max_files=2) as form:
-        return read_fields(form, only_image=only_image)
+        return read_fields(form)
 
 
 @asynccontextmanager
@@ -140,9 +133,9 @@ async def parsed_form(
             parser.close()
 
 
-def read_fields(form: FormData, *, only_image: bool) -> tuple[bytes, dict[str, object]]:
+def read_fields(form: FormData) -> tuple[bytes, dict[str, object]]:
     """The one file of a form and its other fields."""
-    data = image_of_form(form, only_image=only_image)
+    data = image_of_form(form)
     given: dict[str, object] = {}
     for name in form:
         if name != IMAGE_FIELD:
@@ -151,21 +144,21 @@ def read_fields(form: FormData, *, only_image: bool) -> tuple[bytes, dict[str, o
     return data, given
 
 
-def image_of_form(form: FormData, *, only_image: bool) -> bytes:
+def image_of_form(form: FormData) -> bytes:
     """The bytes of the one file a form has, which is its field ``image``."""
     images = form.getlist(IMAGE_FIELD)
     strangers = [
         name
         for name, value in form.multi_items()
-        if name != IMAGE_FIELD and (only_image or isinstance(value, UploadFile))
+        if name != IMAGE_FIELD and isinstance(value, UploadFile)
     ]
     if len(images) != 1 or strangers or not isinstance(images[0], UploadFile):
-        raise wrong_image_field(form, only_image=only_image)
+        raise wrong_image_field(form)
     return not_empty(images[0].file.read())  # from memory: nothing to await
 
 
-def wrong_image_field(form: FormData, *, only_image: bool) -> InvalidRequestError:
-    """The error for a form without exactly one file ``image``, or with what does not belong."""
+def wrong_image_field(form: FormData) -> InvalidRequestError:
+    """The error for a form without exactly one file ``image``, or with other files."""
     found = ", ".join(
         f"{'file' if isinstance(value, UploadFile) else 'text'} '{name[:50]}'"
         for name, value in form.multi_items()[:10]
@@ -176,8 +169,8 @@ def wrong_image_field(form: FormData, *, only_image: bool) -> InvalidRequestErro
         else ""
     )
     return InvalidRequestError(
-        f"The form has {found or 'no fields'}; expected one file field '{IMAGE_FIELD}'"
-        f"{' and nothing else' if only_image else ' and no other file'}.{advice}",
+        f"The form has {found or 'no fields'}; expected one file field '{IMAGE_FIELD}' "
+        f"and no other file.{advice}",
         extensions={"errors": [{"field": IMAGE_FIELD, "message": "expected one file"}]},
     )
 

@@ -27,7 +27,13 @@ UPRIGHT = {
 }
 
 Reason = Literal[
-    "empty", "unsupported_format", "too_many_pixels", "too_slow", "corrupt", "proportions"
+    "empty",
+    "unsupported_format",
+    "too_many_pixels",
+    "too_slow",
+    "corrupt",
+    "outside",  # a crop that is no part of it
+    "proportions",  # of a mask, that are not the photo's
 ]
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from models.images.decode import decode_image
+from models.images.crop import Crop
+from models.images.decode import MAX_PIXELS, decode_image
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -33,23 +34,29 @@ class Preprocessing:
     channels: Literal[1, 3] = 3
     fit: Literal["pad", "stretch", "edge"] = "pad"
 
-    def read(self, data: bytes, *, max_pixels: int | None = None) -> Pixels:
+    def read(
+        self, data: bytes, *, max_pixels: int = MAX_PIXELS, crop: Crop | None = None
+    ) -> Pixels:
         """Decode and fit the bytes of an image file.
+
+        Args:
+            data: The file's bytes.
+            max_pixels: Refuse more pixels than this, of the whole photo.
+            crop: The part of it that counts; without it, all does.
 
         Returns:
             (H, W, C) uint8 with H = W = ``size``.
 
         Raises:
-            models.images.ImageError: If the bytes are not a usable image.
+            models.images.ImageError: If the bytes are not a usable image, or the crop is no part
+                of it.
         """
+        if crop is not None:
+            # In full: a small part of a photo decoded at a reduced scale would be blurred.
+            image = decode_image(data, max_pixels=max_pixels)
+            return self.apply(image.crop(crop.box(*image.size)))
         # Twice the size asked for: the reduction that follows hides the coarser JPEG decoding.
-        draft = 2 * self.size
-        image = (
-            decode_image(data, draft=draft)
-            if max_pixels is None
-            else decode_image(data, draft=draft, max_pixels=max_pixels)
-        )
-        return self.apply(image)
+        return self.apply(decode_image(data, draft=2 * self.size, max_pixels=max_pixels))
 
     def check(self, pixels: Pixels) -> None:
         """Refuse pixels that this preprocessing cannot have made.

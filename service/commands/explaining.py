@@ -7,6 +7,7 @@ import numpy as np
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.protocols import Embedder, Pixels
 from indexer.torch_embedder import TorchEmbedder
+from models.images import Crop
 from service.commands.console import print_json, use_one_thread
 from service.commands.searching import read_pixels
 from service.explaining import Explainer
@@ -17,6 +18,7 @@ def run_explain(
     image: Path,
     store: Path | None,
     *,
+    crop: Crop | None,
     weights: str,
     draws: int,
     nearest: int,
@@ -28,7 +30,7 @@ def run_explain(
     use_one_thread()
     embedder = TorchEmbedder.load(weights)
     explainer = Explainer(embedder.weights)
-    pixels = read_pixels(image, embedder)
+    pixels = read_pixels(image, embedder, crop)
     neighbours = [] if store is None else find_neighbours(pixels, store, embedder, nearest)
     explanation = explainer.explain(pixels, draws=draws, seed=seed)
     draw_explanation(explanation, neighbours).save(out)

@@ -10,16 +10,16 @@ from indexer.engines.faiss_engine import FaissEngine
 from indexer.filters import Filter, parse_filter
 from indexer.protocols import Embedder, Item, Pixels
 from indexer.runtime import Runtime, load_embedder
-from models.images import ImageError
+from models.images import Crop, ImageError
 from service.commands.console import print_json, say
 from service.commands.pictures import Row, draw_results
 from service.selection import Choice, Selection, choose
 
 
-def read_pixels(path: Path, embedder: Embedder) -> Pixels:
-    """An image file as the embedder wants it; errors name the file."""
+def read_pixels(path: Path, embedder: Embedder, crop: Crop | None = None) -> Pixels:
+    """An image file, or a part of the image, as the embedder wants it; errors name the file."""
     try:
-        return embedder.preprocessing.read(path.read_bytes())
+        return embedder.preprocessing.read(path.read_bytes(), crop=crop)
     except ImageError as error:
         raise ImageError(error.reason, f"{path}: {error}") from error
 
@@ -41,6 +41,7 @@ def run_search(
     store: Path,
     wanted: Selection,
     *,
+    crop: Crop | None,
     weights: str,
     runtime: Runtime,
     picture: Path | None,
@@ -48,7 +49,7 @@ def run_search(
 ) -> None:
     """Print the items to answer to each photo."""
     embedder = load_embedder(weights, runtime=runtime)
-    vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
+    vectors = embedder.embed(np.stack([read_pixels(path, embedder, crop) for path in images]))
     with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
         answers = [
             [_line(c, c.item) for c in choose(engine, vector, wanted) if c.item is not None]
@@ -83,11 +84,17 @@ def _print_answer(image: Path, answer: list[dict[str, Any]]) -> None:
 
 
 def run_embed(
-    images: Sequence[Path], *, weights: str, runtime: Runtime, out: Path | None, as_json: bool
+    images: Sequence[Path],
+    *,
+    crop: Crop | None,
+    weights: str,
+    runtime: Runtime,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Write the vectors of photos as an array, or print them."""
     embedder = load_embedder(weights, runtime=runtime)
-    vectors = embedder.embed(np.stack([read_pixels(path, embedder) for path in images]))
+    vectors = embedder.embed(np.stack([read_pixels(path, embedder, crop) for path in images]))
     if out is not None:
         with out.open("wb") as file:  # as named: numpy would add an ending of its own
             np.save(file, vectors)

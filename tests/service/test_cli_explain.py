@@ -63,6 +63,30 @@ def test_no_store_is_needed(shop, tmp_path):
         assert sheet.size == (158 + 5 * 134, 6 + 166)
 
 
+def test_a_part_of_a_photo_is_searched_embedded_and_explained(shop, tmp_path):
+    """The same, bit for bit, as a file that holds the part alone."""
+    photo, alone = shop / "photos" / "3.png", tmp_path / "part.png"
+    with Image.open(photo) as image:
+        image.crop((40, 30, 120, 90)).save(alone)
+    weights = ("--weights", shop / "weights")
+    ask = (*weights, "--store", shop / "store", "--json")
+    pixels = ("--crop", "40,30,120,90", "--crop-unit", "pixels")
+    for words in (("search", *ask), ("explain", *ask, "--out", tmp_path / "a.png")):
+        command, *options = words
+        of_part, *others = (
+            json.loads(niteru(command, *given, *options))
+            for given in ((alone,), (photo, *pixels), (photo, "--crop", "0.25,0.25,0.75,0.75"))
+        )
+        assert others == [of_part, of_part]
+        assert json.loads(niteru(command, photo, *options)) != of_part
+    (row,) = json.loads(niteru("embed", photo, *pixels, *weights))
+    assert row["vector"] == json.loads(niteru("embed", alone, *weights))[0]["vector"]
+    refused = niteru("search", photo, *ask, "--crop", "40,30,120,90", code=1)
+    assert "3.png: crop: '40,30,120,90' in fractions is no part of the photo" in refused
+    assert "160 x 120 pixels" in refused
+    assert "--crop: found '1,2'; expected four" in niteru("embed", photo, "--crop", "1,2", code=1)
+
+
 def test_errors_are_sentences(shop, tmp_path, make_weights):
     photo, out = shop / "photos" / "3.png", ("--out", tmp_path / "a.png")
     assert "no weights 'none'" in niteru("explain", photo, "--weights", "none", *out, code=1)

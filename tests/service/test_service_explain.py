@@ -111,6 +111,20 @@ def test_the_data_are_those_of_the_picture_and_of_a_search(able, photos):
         assert np.array_equal(tile[:: SIDE // 8, :: SIDE // 8], picture_in(text))
 
 
+def test_a_part_of_the_photo_is_explained_and_searched_with(able, photos):
+    data = photos["hats/03"]
+    with Image.open(io.BytesIO(data)) as image:
+        file = io.BytesIO()
+        image.crop((0, 0, 80, 60)).save(file, "PNG")
+    asked = {"nearest": 3, "crop": "0,0,0.5,0.5"}
+    told = able.post("/v1/explain", params=asked, content=data, headers=JSON).json()
+    by_hand = able.post("/v1/explain?nearest=3", content=file.getvalue(), headers=JSON).json()
+    whole = able.post("/v1/explain?nearest=3", content=data, headers=JSON).json()
+    assert told == by_hand
+    assert told["photo"] != whole["photo"]
+    assert [item["score"] for item in told["items"]] != [item["score"] for item in whole["items"]]
+
+
 @pytest.mark.parametrize(
     ("accept", "json_first"),
     [
@@ -140,8 +154,8 @@ def test_options_stand_in_the_query_or_in_the_form(able, photos, check_problem):
     twice = able.post("/v1/explain?seed=1", **image, data={"seed": "2"})
     assert "stands both" in check_problem(twice, 422, "invalid-request")["detail"]
     for params, data, found in (
-        ({"drawz": "1"}, {}, "Did you mean 'draws'? Known: draws, nearest, seed."),
-        ({}, {"limit": "1"}, "Known: draws, nearest, seed."),
+        ({"drawz": "1"}, {}, "Did you mean 'draws'? Known: crop, crop_unit, draws, nearest, seed."),
+        ({}, {"limit": "1"}, "Known: crop, crop_unit, draws, nearest, seed."),
         ({"draws": "17"}, {}, "less than or equal to 16"),
         ({}, {"draws": "0"}, "greater than or equal to 1"),
         ({"nearest": "21"}, {}, "less than or equal to 20"),
@@ -154,7 +168,7 @@ def test_options_stand_in_the_query_or_in_the_form(able, photos, check_problem):
 def test_options_of_a_search_are_still_told_as_those_of_a_search(able, photos, check_problem):
     wrong = able.post("/v1/search?limi=1", content=photos["hats/03"])
     told = check_problem(wrong, 422, "invalid-request")["detail"]
-    assert "Known: limit, offset, " in told
+    assert "Known: crop, crop_unit, limit, offset, " in told
 
 
 def test_uploads_are_refused_as_those_of_a_search(able, explaining, check_problem, photos):

@@ -3,50 +3,20 @@
 import re
 import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SERVE = """
-import sys
-from pathlib import Path
-from indexer.embedders import ColourLayoutEmbedder
-from service.app import run_server
-from service.settings import Settings
-
-settings = Settings(store=Path(sys.argv[1]), port=0, max_upload_bytes=1_000_000, threads=1)
-run_server(settings, embedder=ColourLayoutEmbedder(grid=int(sys.argv[2])))
-"""
-
-
-def start(store, grid=4):
-    return subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(store), str(grid)],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+from tests.served import running, start
 
 
 @pytest.fixture
 def server(indexed_store):
     """A server process over the catalogue: its address and the process."""
-    with start(indexed_store) as process:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if address := re.search(r"running on (http://127\.0\.0\.1:\d+)", line):
-                break
-        else:
-            pytest.fail("The server did not start:\n" + "".join(lines))
-        yield address[1], process
-        process.kill()
+    with running(indexed_store, max_upload_bytes=1_000_000) as server:
+        yield server
 
 
 def test_a_photo_is_searched_over_a_socket(server, photos):

@@ -160,12 +160,12 @@ def test_forms_without_their_image(client, check_problem, picture):
     assert "no fields" in check_problem(empty, 422, "invalid-request")["detail"]
 
 
-def test_a_form_with_options_is_no_form_for_embed(client, check_problem, picture):
+def test_options_of_a_search_are_none_of_embed(client, check_problem, picture):
     given = {"files": {"image": ("a", picture(0))}, "data": {"limit": "3"}}
 
     problem = check_problem(client.post("/v1/embed", **given), 422, "invalid-request")
 
-    assert "expected one file field 'image' and nothing else" in problem["detail"]
+    assert "limit: There is no such parameter. Known: crop, crop_unit." in problem["detail"]
 
 
 @pytest.mark.parametrize(
