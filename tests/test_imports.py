@@ -57,3 +57,18 @@ def test_light_modules_stay_light(name):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_client_needs_httpx_and_nothing_else():
+    """So that it can be used where nothing else of ours is installed."""
+    code = (
+        "import sys, httpx; before = set(sys.modules); import service.client; "
+        "print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    brought = {name.partition(".")[0] for name in done.stdout.split()}
+    assert brought - set(sys.stdlib_module_names) == {"service"}
+    ours = {name for name in done.stdout.split() if name.startswith("service.")}
+    assert all(name.startswith("service.client") for name in ours)

@@ -1,5 +1,6 @@
 """The real thing: a server process, a socket, the bytes of a photo."""
 
+import asyncio
 import re
 import signal
 import socket
@@ -9,6 +10,7 @@ import urllib.request
 import httpx
 import pytest
 
+from service.client import AsyncClient, Client, InvalidRequestError, NoAnswerError
 from tests.served import running, start
 
 
@@ -40,6 +42,35 @@ def test_a_photo_is_searched_over_a_socket(server, photos):
     assert process.returncode in (0, -signal.SIGINT)
     assert "POST '/v1/search' -> 200 in" in log
     assert "Traceback" not in log
+
+
+def test_both_clients_ask_over_a_socket(server, photos):
+    address, process = server
+    data = photos["hats/03"]
+    with Client(address) as client:
+        result = client.search(data, limit=3)
+        assert result.items[0].id == "hats/03"
+        assert client.item_image("dots/../up").data == photos["dots/../up"]
+        with pytest.raises(InvalidRequestError) as refused:
+            client.search(bytes(2_000_000))
+        assert refused.value.slug == "upload-too-large"
+
+    async def ask():
+        async with AsyncClient(address) as client:
+            both = client.search(data, limit=3), client.search(item_id="bags/01")
+            return await asyncio.gather(*both)
+
+    by_photo, by_item = asyncio.run(ask())
+    assert by_photo.items == result.items
+    assert "bags/01" not in [hit.id for hit in by_item.items]
+
+    process.kill()
+    process.wait()
+    slept = []
+    with Client(address, sleep=slept.append) as client, pytest.raises(NoAnswerError) as failed:
+        client.reindex()
+    assert len(slept) == 3
+    assert not failed.value.perhaps_done
 
 
 def test_a_refused_upload_reaches_the_client_even_if_it_only_listens_at_the_end(server):

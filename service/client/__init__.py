@@ -1,0 +1,43 @@
+"""A client of the HTTP API. It needs httpx and nothing else of what niteru needs."""
+
+from service.client import calls, calls_items, calls_models
+from service.client.awaiting import AsyncClient
+from service.client.blocking import Client
+from service.client.calls_items import Write
+from service.client.errors import (
+    ClientError,
+    ConflictError,
+    InvalidRequestError,
+    JobError,
+    KeyRefusedError,
+    NoAnswerError,
+    NotFoundError,
+    OverloadedError,
+    ProblemError,
+    ServerError,
+    UnavailableError,
+    UnexpectedAnswerError,
+)
+from service.client.retrying import Retry
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "ConflictError",
+    "InvalidRequestError",
+    "JobError",
+    "KeyRefusedError",
+    "NoAnswerError",
+    "NotFoundError",
+    "OverloadedError",
+    "ProblemError",
+    "Retry",
+    "ServerError",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+    "Write",
+    "calls",
+    "calls_items",
+    "calls_models",
+]

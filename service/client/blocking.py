@@ -1,0 +1,227 @@
+"""The client for programs without an event loop."""
+
+import random
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from functools import wraps
+from itertools import count
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from service.client import calls, calls_items, calls_models
+from service.client.calls import Call
+from service.client.events import EventReader
+from service.client.reading import read_as
+from service.client.results import Event, Job, Progress
+from service.client.retrying import Retry
+from service.client.sending import (
+    ADDRESS,
+    BROKEN_STREAM,
+    RETRY,
+    TIMEOUT,
+    Settings,
+    answered,
+    events_request,
+    finished,
+    in_time,
+    request,
+    stream_failed,
+    without_wait,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def method(make: Callable[P, Call[T]]) -> "Callable[Concatenate[Client, P], T]":
+    """A method that sends the call."""
+
+    @wraps(make)
+    def send(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.send(make(*args, **kwargs))
+
+    return send
+
+
+class Client:
+    """Calls a niteru server; threads may share it, and its connections with it.
+
+    Args:
+        address: Where the server is, with the prefix that a proxy may put before it.
+        key: One of the server's keys, for a server that has some.
+        timeout: Seconds for each step of a request, or what httpx takes for it.
+        retry: Whether and when to try again.
+        transport: Sends in place of a network.
+        sleep: Waits, in seconds.
+        clock: Seconds, never going back.
+        chance: Gives numbers from 0 to 1, so that many clients do not come back at once.
+    """
+
+    def __init__(
+        self,
+        address: str = ADDRESS,
+        *,
+        key: str | None = None,
+        timeout: float | httpx.Timeout = TIMEOUT,
+        retry: Retry = RETRY,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = Settings(address, key, timeout, retry, chance)
+        self._http = httpx.Client(transport=transport, **self.settings.of_httpx())
+        self._sleep, self._clock = sleep, clock
+
+    search = method(calls.search)
+    search_batch = method(calls.search_batch)
+    embed = method(calls.embed)
+    explain = method(calls.explain)
+    explain_sheet = method(calls.explain_sheet)
+    ready = method(calls.ready)
+    generations = method(calls.generations)
+    activate = method(calls.activate)
+
+    item = method(calls_items.item)
+    item_image = method(calls_items.item_image)
+    put_item = method(calls_items.put_item)
+    change_item = method(calls_items.change_item)
+    delete_item = method(calls_items.delete_item)
+    write_items = method(calls_items.write_items)
+
+    models = method(calls_models.models)
+    model = method(calls_models.model)
+    samples = method(calls_models.samples)
+    completions = method(calls_models.completions)
+    reconstructions = method(calls_models.reconstructions)
+    interpolations = method(calls_models.interpolations)
+
+    reindex = method(calls_models.reindex)
+    jobs = method(calls_models.jobs)
+    job = method(calls_models.job)
+    cancel = method(calls_models.cancel)
+    result = method(calls_models.result)
+
+    def send(self, call: Call[T]) -> T:
+        """Make a call, again if that may help, and read its answer; a job is waited for.
+
+        Raises:
+            ClientError: See ``service.client.errors``.
+        """
+        response = self._attempt(call)
+        if call.waits and response.status_code == 202:
+            job = self.wait(read_as(Job, response).id, progress=call.progress)
+            response = self._attempt(calls_models.result(job.id))
+        return call.read(response)
+
+    def start(self, call: Call[object]) -> Job:
+        """Make a call of a model and be answered with its job at once.
+
+        Args:
+            call: Such as ``calls_models.samples("pixelvae")``.
+        """
+        return read_as(Job, self._attempt(without_wait(call)))
+
+    def wait(
+        self,
+        job_id: str,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        timeout: float | None = None,
+    ) -> Job:
+        """Wait for the end of a job.
+
+        Args:
+            job_id: The job's.
+            progress: Told how far it is.
+            timeout: Seconds after which to give up, judged whenever the server says something,
+                which it does every 15 s at least. The job goes on.
+
+        Raises:
+            JobError: It failed or was cancelled.
+            TimeoutError: It has not ended in time.
+        """
+        until = None if timeout is None else self._clock() + timeout
+        with closing(self._follow(job_id, 0)) as news:
+            for event in news:
+                if event is not None and event.job is not None:
+                    return finished(event.job)
+                if event is not None and event.progress is not None and progress is not None:
+                    progress(event.progress)
+                in_time(job_id, self._clock(), until)
+        raise AssertionError("what follows a job ends with the job's end")
+
+    def events(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
+        """What happens to a job, as it happens, until its end.
+
+        A stream that breaks off is gone on with where it was.
+
+        Args:
+            job_id: The job's.
+            after: Begin after the event of this number.
+        """
+        with closing(self._follow(job_id, after)) as news:
+            yield from (event for event in news if event is not None)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        """Use it in ``with``, which closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def _attempt(self, call: Call[object]) -> httpx.Response:
+        for made in count(1):
+            outcome = self._once(call)
+            pause = self.settings.pause(call, outcome, made)
+            if pause is None:
+                return answered(outcome, self.settings.address)
+            self._sleep(pause)
+        raise AssertionError("attempts come to an end")
+
+    def _once(self, call: Call[object]) -> httpx.Response | httpx.RequestError:
+        try:
+            return self._http.send(request(self._http, call))
+        except httpx.RequestError as error:
+            return error
+
+    def _follow(self, job_id: str, after: int) -> Generator[Event | None, None, None]:
+        """The events until the end, None where the server shows that it is alive."""
+        reader, call, made = EventReader(after), calls_models.job(job_id), 0
+        while True:
+            outcome: httpx.Response | httpx.RequestError = BROKEN_STREAM
+            try:
+                asked = events_request(self._http, job_id, reader.last)
+                with closing(self._http.send(asked, stream=True)) as opened:
+                    if not opened.is_success:
+                        opened.read()
+                        outcome = opened
+                    else:
+                        for line in opened.iter_lines():
+                            event = reader.feed(line)
+                            made = made if event is None else 0
+                            if not line:
+                                yield event
+            except httpx.RequestError as error:
+                outcome = error
+            if reader.ended:
+                return
+            reader.restart()
+            made += 1
+            pause = self.settings.pause(call, outcome, made)
+            if pause is None:
+                raise stream_failed(outcome, self.settings.address)
+            self._sleep(pause)
