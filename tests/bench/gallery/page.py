@@ -30,6 +30,11 @@ WORDS = {
 }
 
 
+SHOWN = {  # where it is not what the words above say
+    ("multiscale", "completions"): "drawn from every fourth pixel across and down, which is known",
+}
+
+
 def read_figures(folder: Path) -> dict[str, dict[str, Any]]:
     """The files of figures of a folder, by row."""
     found = (json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json")))
@@ -62,7 +67,8 @@ def render_sheets(folder: Path, figures: Figures) -> str:
         lines = [f"### {name}: {row.about}", ""]
         for show in row.shows:
             for file in sorted(folder.glob(f"{name}_{show}.*")):
-                said = WORDS[show] + (f", at a temperature of {PEN}" if _by_pen(row, show) else "")
+                said = SHOWN.get((row.model, show), WORDS[show])
+                said += f", at a temperature of {PEN}" if _by_pen(row, show) else ""
                 lines += [f"![{name}, {said}](models/{file.name})", "", f"*{said}*"]
                 lines.append("")
         curve = figures[name]["curve"]

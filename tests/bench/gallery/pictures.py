@@ -47,6 +47,15 @@ def write_sketches(archive: Path, folder: Path) -> list[Path]:
     return files
 
 
+def write_lattice(file: Path, side: int, step: int = 4) -> Path:
+    """A mask of this side that is white at every so many pixels, across and down."""
+    mask = np.zeros((side, side), np.uint8)
+    mask[::step, ::step] = 255
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask).save(file)
+    return file
+
+
 def _spaced(count: int) -> list[int]:
     """``GIVEN`` places among so many, the first and the last left out."""
     return [(2 * number + 1) * count // (2 * GIVEN) for number in range(GIVEN)]
