@@ -18,7 +18,10 @@ def item_path(item_id: str) -> str:
     segments = item_id.split("/")
     rewritten = any(segment in ("", ".", "..") for segment in segments)
     ambiguous = len(segments) > 1 and segments[-1] == IMAGE
-    return f"{ITEMS}/{quote(item_id, safe='' if rewritten or ambiguous else '/')}"
+    quoted = quote(item_id, safe="" if rewritten or ambiguous else "/")
+    if item_id in (".", ".."):  # a segment of dots is a way up, even in a single segment
+        quoted = quoted.replace(".", "%2E")
+    return f"{ITEMS}/{quoted}"
 
 
 def image_link(request: Request, item_id: str) -> str:

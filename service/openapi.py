@@ -36,8 +36,9 @@ from service.errors import (
     UrlRefusedError,
 )
 from service.keys import role_needed
+from service.queries import EXAMPLES, NEGATIVES, POSITIVES
 from service.schemas import ExplainOptions, Problem
-from service.schemas_items import BatchOptions, ItemOptions
+from service.schemas_items import BatchItem, BatchOptions, ItemOptions
 from service.schemas_jobs import ReindexOptions, ReindexResponse
 from service.schemas_models import (
     ArithmeticOptions,
@@ -79,6 +80,7 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/embed": UPLOAD_STATUSES,
     "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 503, 504),
     "/v1/items": (404, 429, 503, 504),
+    "/v1/items/{item_id}/image": (422,),
     "/v1/generations": (503, 504),
     "/v1/generations/{generation_id}": (404, 409),
     "/v1/facets": (422, 503, 504),
@@ -215,6 +217,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         )
         schemas = described["components"]["schemas"]
         schemas.update(extra_schemas())
+        restore_examples(schemas, BaseModel)
         # The framework's own shape of an error, which is never sent.
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
@@ -226,6 +229,17 @@ def document(app: FastAPI) -> dict[str, Any]:
         described["components"]["schemas"] = dict(sorted(schemas.items()))
         app.openapi_schema = described
     return app.openapi_schema
+
+
+def restore_examples(schemas: dict[str, Any], parent: type[BaseModel]) -> None:
+    """Put back what is null in an example, which the framework leaves out of what it describes."""
+    for model in parent.__subclasses__():
+        extra = model.model_config.get("json_schema_extra")
+        if model.__module__.startswith("service.") and isinstance(extra, dict):
+            schema = schemas.get(model.__name__, {})
+            if "examples" in schema:
+                schema["examples"] = extra["examples"]
+        restore_examples(schemas, model)
 
 
 def extra_schemas() -> dict[str, Any]:
@@ -241,6 +255,8 @@ def extra_schemas() -> dict[str, Any]:
         schema = model.model_json_schema(ref_template=REF)
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
+    for model in (ItemOptions, BatchItem, ItemQuery, ExamplesQuery, BatchSearchOptions):
+        allow_objects(schemas[model.__name__]["properties"])
     image = {
         "type": "string",
         "format": "binary",
@@ -261,7 +277,13 @@ def extra_schemas() -> dict[str, Any]:
         "positives": either | {"description": "Like these: files, or ids of items."},
         "negatives": either | {"description": "But not like these: files, or ids of items."},
     }
-    schemas["SearchForm"]["required"] = []  # either `image` or `positives`
+    one_of(schemas["SearchForm"], "image", POSITIVES)
+    one_of(schemas["BatchOptions"], "items", "delete")
+    one_of(schemas["BatchForm"], "items", "delete")
+    examples = schemas["ExamplesQuery"]
+    examples["required"] = [POSITIVES]
+    examples["properties"][POSITIVES] |= {"minItems": 1, "maxItems": EXAMPLES}
+    examples["properties"][NEGATIVES] |= {"maxItems": EXAMPLES}
     fields = BatchSearchOptions.model_json_schema(ref_template=REF)["properties"]
     schemas["BatchSearchForm"] = form(
         "Photos and how to search with them.", {"image": several, **fields}, required=()
@@ -274,6 +296,25 @@ def extra_schemas() -> dict[str, Any]:
             fields |= {field: many if plural else one for field, plural in files.items()}
             schemas[name] = form(description, fields, required=required)
     return schemas
+
+
+def allow_objects(properties: dict[str, Any]) -> None:
+    """Say that what is text in a query or a form may be an object in JSON."""
+    scalar = {"type": ["string", "number", "boolean", "null"]}
+    objects = {
+        "attributes": {"type": "object", "additionalProperties": scalar},
+        "filter": {"type": "object"},
+    }
+    for name in objects.keys() & properties.keys():
+        field = properties[name]
+        texts = field.pop("anyOf", None) or [{"type": field.pop("type")}]
+        field["anyOf"] = [*texts, objects[name]]
+
+
+def one_of(schema: dict[str, Any], *names: str) -> None:
+    """Say that at least one of these members is needed."""
+    schema.pop("required", None)
+    schema["anyOf"] = [{"required": [name]} for name in names]
 
 
 def batch_form(image: dict[str, Any]) -> dict[str, Any]:

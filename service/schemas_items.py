@@ -86,6 +86,15 @@ class ItemOptions(BaseModel):
 class BatchItem(ItemOptions):
     """An item of a batch."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"id": ITEM_EXAMPLE["id"], "attributes": ATTRIBUTES_EXAMPLE, "image": "photo-1"}
+            ]
+        },
+    )
+
     id: ItemId
     image: Annotated[
         str | None,

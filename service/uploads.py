@@ -188,7 +188,7 @@ def not_empty(data: bytes) -> bytes:
 def parse_json(model: type[BaseModel], body: bytes) -> dict[str, object]:
     """The members of a JSON object that ``model`` accepts, those that were given only."""
     try:
-        return model.model_validate_json(body).model_dump(exclude_unset=True)
+        return model.model_validate_json(body, strict=True).model_dump(exclude_unset=True)
     except ValidationError as error:
         raise invalid(error.errors(include_url=False), model) from error
 

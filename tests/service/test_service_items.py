@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -57,12 +57,14 @@ def test_an_escaped_slash_tells_an_item_from_a_photo(each_client, photos):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12))
+@example(".")
+@example("..")
 @hypothesis_settings(max_examples=200, deadline=None)
 def test_a_path_survives_what_clients_do_to_it(item_id):
     url = httpx.URL("http://niteru.test").join(item_path(item_id))
 
     prefix = "/v1/items/"
-    assert url.path == prefix + item_id or item_id in (".", "..")
+    assert url.path == prefix + item_id
     if item_id.endswith("/image"):
         assert not url.raw_path.endswith(b"/image")
 

@@ -187,12 +187,32 @@ def test_a_limit_out_of_range(client, check_problem, picture, limit, found):
     for response in (
         client.post("/v1/search", **form),
         client.post("/v1/search", params={"limit": limit}, content=picture(0)),
-        client.post("/v1/search", json={"item_id": "hats/01", "limit": limit}),
     ):
         problem = check_problem(response, 422, "invalid-request")
         assert found in problem["detail"]
         assert problem["errors"][0]["field"] == "limit"
         assert len(response.content) < 1000
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "found"),
+    [
+        ("limit", 0, "greater than or equal to 1; found '0'."),
+        ("limit", 1001, "1001 items were asked for; at most 1000 are answered at once."),
+        ("limit", 1.5, "found '1.5'."),
+        # Texts are for forms and queries, which have nothing else.
+        ("limit", "5", "a valid integer; found '5'."),
+        ("exact", 1, "a valid boolean; found '1'."),
+        ("exact", "true", "a valid boolean; found 'true'."),
+        ("score_threshold", "0.5", "a valid number; found '0.5'."),
+        ("exclude", "hats/02", "a valid array; found 'hats/02'."),
+    ],
+)
+def test_json_holds_what_the_description_says(client, check_problem, member, value, found):
+    given = {"item_id": "hats/01", member: value}
+    problem = check_problem(client.post("/v1/search", json=given), 422, "invalid-request")
+    assert found in problem["detail"]
+    assert problem["errors"][0]["field"] == member
 
 
 def test_settings_that_do_not_exist_are_refused_with_the_nearest(client, check_problem, picture):
