@@ -8,11 +8,19 @@ from typing import Annotated, Literal
 import typer
 
 from indexer.runtime import Runtime
+from service.cli_indexing import (
+    WEIGHTS,
+    Json,
+    RuntimeName,
+    Store,
+    WeightsName,
+    generations,
+    index,
+    rollback,
+)
 from service.cli_models import arithmetic, complete, frames, interpolate, reconstruct, sample
 from service.cli_sketch import app as sketch
 from service.cli_training import average, masks, train
-
-WEIGHTS = "pixelvae-clothing"
 
 app = typer.Typer(
     help="Finds the items of a catalogue that look like a photo.",
@@ -25,17 +33,6 @@ evaluate = typer.Typer(help="Measure weights.", no_args_is_help=True, rich_marku
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(sketch, name="sketch")
 
-Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
-Store = Annotated[Path, typer.Option(help="Folder of the store.")]
-WeightsName = Annotated[
-    str, typer.Option(help="A weights folder, or a name below weights/.", show_default=True)
-]
-RuntimeName = Annotated[
-    Runtime,
-    typer.Option(
-        envvar="NITERU_RUNTIME", help="What embeds; auto is onnx, or torch without a usable export."
-    ),
-]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 
@@ -93,48 +90,9 @@ app.command()(masks)
 app.command()(average)
 
 
-@app.command()
-def index(
-    catalogue: Annotated[Path, typer.Argument(help="A folder of photos, or a manifest file.")],
-    *,
-    store: Store,
-    weights: WeightsName = WEIGHTS,
-    runtime: RuntimeName = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads; without it, one for each core.")
-    ] = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete items that the catalogue has no more.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Embed a catalogue and publish an index of it. Run again, it embeds only what changed."""
-    from service.commands.indexing import run_index
-
-    report = run_index(
-        catalogue, store, weights=weights, runtime=runtime, workers=workers, prune=prune,
-        as_json=json,
-    )  # fmt: skip
-    if report.stopped:
-        raise typer.Exit(130)
-
-
-@app.command()
-def generations(*, store: Store, json: Json = False) -> None:
-    """List the published indexes of a store; the one that answers is marked."""
-    from service.commands.indexing import run_generations
-
-    run_generations(store, as_json=json)
-
-
-@app.command()
-def rollback(
-    generation: Annotated[str, typer.Argument(help="Id from: niteru generations.")], *, store: Store
-) -> None:
-    """Let an earlier index answer again."""
-    from service.commands.indexing import run_rollback
-
-    run_rollback(generation, store)
+app.command()(index)
+app.command()(generations)
+app.command()(rollback)
 
 
 @app.command()
