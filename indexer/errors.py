@@ -4,6 +4,7 @@
     ├── CatalogueError            a manifest or directory that cannot be read as a catalogue
     │   └── NothingToIndexError   an empty catalogue, or one without a single usable photo
     ├── EmbedderError             an embedder that breaks its promise (shape, finite, length)
+    ├── WorkersError              other processes that read and embed ended early, or cannot start
     ├── QueryError                a search that cannot be answered as asked
     ├── StoreError
     │   ├── NoStoreError          no store there
@@ -38,6 +39,10 @@ class NothingToIndexError(CatalogueError):
 
 class EmbedderError(IndexerError):
     """An embedder returned something else than (B, dim) finite float32 rows of unit length."""
+
+
+class WorkersError(IndexerError):
+    """Workers in other processes ended early or cannot start; what was stored before is kept."""
 
 
 class QueryError(IndexerError):

@@ -1,7 +1,8 @@
 """From entries to records: what changed is read, decoded and embedded, the rest is left alone.
 
 An ``Intake`` is used by several threads at once: reading, Pillow and the embedder let go of the
-interpreter while they work, so a thread for each core keeps all cores busy.
+interpreter while they work, so a thread for each core keeps all cores busy. Its three steps are
+apart because only the middle one, ``indexer.looking``, can be another machine's.
 """
 
 import hashlib
@@ -14,21 +15,18 @@ import numpy as np
 from indexer.catalogues.photos import photo_status
 from indexer.catalogues.places import is_remote
 from indexer.database import ReaderPool
-from indexer.errors import EmbedderError
 from indexer.generations import Clock, utc_now
-from indexer.protocols import Catalogue, Embedder, Entry, Item, Pixels, Vectors
+from indexer.looking import Seen, Stamp, Unread, embed_checked, explain, look
+from indexer.protocols import Catalogue, Embedder, Entry, Item, Vectors
 from indexer.reading import Known, dump_attributes, find_embedder, find_known, find_photos
 from indexer.report import Failure
 from indexer.store import Record, check_vector
-from models.images import ImageError
 
 # A file written so lately may be written again within the same tick of its time of modification,
 # so its time is not remembered and the next run compares its hash instead.
 FRESH_SECONDS = 2.0
 # More than can be waiting for a commit; a few megabytes.
 RECENT = 4096
-
-Stamp = tuple[int, int] | tuple[None, None]
 
 
 @dataclass
@@ -58,16 +56,6 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
-    """A photo whose vector is not known yet."""
-
-    entry: Entry
-    sha256: str
-    stamp: Stamp
-    pixels: Pixels
-
-
-@dataclass(frozen=True, slots=True)
 class Intake:
     """Compares entries with a store and makes records of what is new.
 
@@ -92,58 +80,77 @@ class Intake:
         Raises:
             EmbedderError: The embedder does not give (B, dim) float32.
         """
+        batch, unread = self.compare(entries)
+        seen = look(unread, self.catalogue.read, self.embedder, self._find_vector)
+        self.settle(unread, seen, batch)
+        return batch
+
+    def compare(self, entries: Sequence[Entry]) -> tuple[Batch, list[Unread]]:
+        """Settle the entries that need no look at their photo; the others are given back."""
         batch = Batch()
-        photos: list[Photo] = []
+        unread: list[Unread] = []
         with self.pool.read() as connection:
             found = find_embedder(connection, self.embedder.fingerprint)
             names = [entry.id for entry in entries]
             known = find_known(connection, found[0] if found else None, names)
         for entry in entries:
             try:
-                self._compare(entry, known.get(entry.id), batch, photos)
-            except (OSError, ImageError, UnicodeEncodeError) as error:
+                self._compare(entry, known.get(entry.id), batch, unread)
+            except UnicodeEncodeError as error:
                 batch.failures.append(Failure(entry.id, entry.uri, explain(error)))
-        self._embed(photos, batch)
-        return batch
+        return batch, unread
+
+    def settle(self, unread: Sequence[Unread], seen: Sequence[Seen], batch: Batch) -> None:
+        """Make records of photos that were looked at.
+
+        Raises:
+            EmbedderError: A photo has to be looked at once more, and the embedder is broken.
+        """
+        made: dict[str, Vectors] = {}
+        for photo, told in zip(unread, seen, strict=True):
+            if told.reason is not None:
+                batch.failures.append(Failure(photo.entry.id, photo.entry.uri, told.reason))
+            elif told.sha256 == photo.sha256:
+                keep(photo, batch, stamped=photo.stamped)
+            elif (vector := self._vector_of(told)) is not None:
+                batch.records.append(record_of(photo.entry, told.sha256, vector, photo.stamp))
+                batch.embedded += told.embedded
+                batch.reused += not told.embedded
+                if told.embedded:
+                    made[told.sha256] = vector
+            else:  # it was taken for a known one, and is not
+                again = look([photo], self.catalogue.read, self.embedder, lambda _: None)
+                self.settle([photo], again, batch)
+        self._remember(made)
 
     def _compare(
-        self, entry: Entry, known: Known | None, batch: Batch, photos: list[Photo]
+        self, entry: Entry, known: Known | None, batch: Batch, unread: list[Unread]
     ) -> None:
-        """Settle an entry, or add its photo to those that have to be embedded."""
+        """Settle an entry, or add it to those whose photos have to be read."""
         attributes = dump_attributes(entry.attributes)
         (entry.id + entry.uri + attributes).encode()  # SQLite stores nothing else than UTF-8
         stamp = stamp_of(entry.uri, self.clock)
-        same = known is not None and (known.uri, known.attributes) == (entry.uri, attributes)
+        sound = known is not None and known.vector_sha256 == known.sha256
+        photo = Unread(
+            entry,
+            stamp,
+            sha256=known.sha256 if known is not None and sound else None,
+            same=known is not None and (known.uri, known.attributes) == (entry.uri, attributes),
+            stamped=known is not None and (known.size, known.mtime_ns) == stamp,
+        )
         if (
             known is not None
+            and sound
             and stamp[0] is not None
             and (known.uri, known.size, known.mtime_ns) == (entry.uri, *stamp)
-            and known.vector_sha256 == known.sha256
         ):
-            self._keep(entry, known.sha256, stamp, batch, same=same, stamped=True)
-            return
-        data = self.catalogue.read(entry)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if known is not None and known.vector_sha256 == known.sha256 == sha256:
-            stamped = (known.size, known.mtime_ns) == stamp
-            self._keep(entry, sha256, stamp, batch, same=same, stamped=stamped)
-        elif (vector := self._find_vector(sha256)) is not None:
-            batch.records.append(record_of(entry, sha256, vector, stamp))
-            batch.reused += 1
+            keep(photo, batch, stamped=True)
         else:
-            pixels = self.embedder.preprocessing.read(data)
-            photos.append(Photo(entry, sha256, stamp, pixels))
+            unread.append(photo)
 
-    def _keep(
-        self, entry: Entry, sha256: str, stamp: Stamp, batch: Batch, *, same: bool, stamped: bool
-    ) -> None:
-        """Settle an entry whose vector stays."""
-        if not (same and stamped):
-            batch.records.append(record_of(entry, sha256, None, stamp))
-        if same:
-            batch.unchanged += 1
-        else:
-            batch.described += 1
+    def _vector_of(self, told: Seen) -> Vectors | None:
+        """What was made of a photo, or has been made of an equal one."""
+        return told.vector if told.vector is not None else self._find_vector(told.sha256)
 
     def _find_vector(self, sha256: str) -> Vectors | None:
         """The vector of an equal photo, whatever item it shows."""
@@ -162,29 +169,6 @@ class Intake:
             while len(self.recent) > RECENT:
                 del self.recent[next(iter(self.recent))]
 
-    def _embed(self, photos: Sequence[Photo], batch: Batch) -> None:
-        """Make records of photos; equal ones are embedded once."""
-        pixels = {photo.sha256: photo.pixels for photo in photos}
-        if not pixels:
-            return
-        vectors = embed_checked(self.embedder, np.stack(list(pixels.values())))
-        by_hash = dict(zip(pixels, vectors, strict=True))
-        seen: set[str] = set()
-        for photo in photos:
-            vector = by_hash[photo.sha256]
-            try:
-                check_vector(vector, photo.entry.id)
-            except EmbedderError as error:
-                batch.failures.append(Failure(photo.entry.id, photo.entry.uri, str(error)))
-                continue
-            batch.records.append(record_of(photo.entry, photo.sha256, vector, photo.stamp))
-            if photo.sha256 in seen:
-                batch.reused += 1
-            else:
-                batch.embedded += 1
-            seen.add(photo.sha256)
-        self._remember({sha256: by_hash[sha256] for sha256 in seen})
-
 
 def make_record(entry: Entry, data: bytes, embedder: Embedder) -> Record:
     """Decode and embed one photo, ready for ``indexer.store.upsert``.
@@ -199,21 +183,21 @@ def make_record(entry: Entry, data: bytes, embedder: Embedder) -> Record:
     return record_of(entry, hashlib.sha256(data).hexdigest(), vector, (None, None))
 
 
+def keep(photo: Unread, batch: Batch, *, stamped: bool) -> None:
+    """Settle an entry whose vector stays."""
+    if not (photo.same and stamped):
+        assert photo.sha256 is not None
+        batch.records.append(record_of(photo.entry, photo.sha256, None, photo.stamp))
+    if photo.same:
+        batch.unchanged += 1
+    else:
+        batch.described += 1
+
+
 def record_of(entry: Entry, sha256: str, vector: Vectors | None, stamp: Stamp) -> Record:
     """An entry as the store takes it."""
     item = Item(entry.id, entry.uri, sha256, entry.attributes)
     return Record(item, vector, size=stamp[0], mtime_ns=stamp[1])
-
-
-def embed_checked(embedder: Embedder, pixels: Pixels) -> Vectors:
-    """(B, H, W, C) -> (B, dim), refusing an embedder that gives anything else."""
-    vectors = embedder.embed(pixels)
-    if vectors.shape != (len(pixels), embedder.dim) or vectors.dtype != np.float32:
-        raise EmbedderError(
-            f"The embedder '{embedder.fingerprint}' gave {vectors.dtype} of shape "
-            f"{vectors.shape}; expected float32 of shape ({len(pixels)}, {embedder.dim})."
-        )
-    return vectors
 
 
 def stamp_of(uri: str, clock: Clock) -> Stamp:
@@ -226,12 +210,3 @@ def stamp_of(uri: str, clock: Clock) -> Stamp:
     if not is_remote(uri) and status.version / 1e9 > now - FRESH_SECONDS:
         return (None, None)
     return (status.size, status.version)
-
-
-def explain(error: OSError | ImageError | UnicodeEncodeError) -> str:
-    """Why a photo cannot be used, for the report."""
-    if isinstance(error, UnicodeEncodeError):
-        return "its name or its attributes are no valid Unicode; rename it"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)

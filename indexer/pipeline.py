@@ -1,13 +1,12 @@
 """Indexing a catalogue: read, embed what changed, store, build, verify, publish.
 
-Threads read and embed; one writer, the caller's thread, stores. Whatever was stored is kept when
+Workers read and embed; one writer, the caller's thread, stores. Whatever was stored is kept when
 the run is stopped, killed or fails, and the next run goes on from there. Nothing that answers
 queries changes before the last step.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -36,6 +35,7 @@ from indexer.reading import count_vectors, find_embedder, has_changed, read_chan
 from indexer.report import Failure, IndexReport, Progress, Stage
 from indexer.store import StoreWriter, open_writer
 from indexer.views import embed_views
+from indexer.workers import ThreadWorkers, Workers
 
 REPORTS = "reports"
 # A transaction costs a wait for the disk, so it takes many records; but a crash loses what is not
@@ -49,7 +49,7 @@ def index_catalogue(
     store: Path,
     embedder: Embedder,
     *,
-    workers: int,
+    workers: int | Workers,
     batch: int,
     prune: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -64,8 +64,9 @@ def index_catalogue(
     Args:
         catalogue: What to index.
         store: The store's folder; made if it is not there.
-        embedder: Makes the vectors; used by ``workers`` threads at once.
-        workers: Threads that read, decode and embed; one for each core.
+        embedder: Makes the vectors; used by several threads at once.
+        workers: Where photos are read and embedded: so many threads, one for each core, or
+            others, for instance those of ``indexer.ray_workers``.
         batch: Photos that are embedded together.
         prune: Delete items that the catalogue has no more.
         progress: Called after each commit and at each stage, in the caller's thread.
@@ -80,11 +81,12 @@ def index_catalogue(
         NothingToIndexError: It is empty, or no photo in it can be used.
         StoreBusyError: Another process is indexing into this store.
         StoreFullError: No space is left; what was stored before is kept.
+        WorkersError: The workers ended early; what was stored before is kept.
     """
-    if workers < 1 or batch < 1 or keep < 1:
-        raise ValueError(
-            f"workers, batch and keep must be at least 1; found {workers}, {batch} and {keep}."
-        )
+    if batch < 1 or keep < 1:
+        raise ValueError(f"batch and keep must be at least 1; found {batch} and {keep}.")
+    if isinstance(workers, int):
+        workers = ThreadWorkers(workers)
     total = count_entries(catalogue, progress)
     with open_writer(store) as writer, closing(ReaderPool(writer.store)) as pool:
         run = Run(
@@ -145,13 +147,13 @@ class Run:
     committed: float = field(default_factory=time.monotonic)
     stopped: bool = False
 
-    def execute(self, *, workers: int, batch: int, prune: bool, keep: int) -> IndexReport:
+    def execute(self, *, workers: Workers, batch: int, prune: bool, keep: int) -> IndexReport:
         """All stages."""
         started = time.monotonic()
         run = new_run(self.writer.store, self.clock)
         self.writer.remember("source", self.catalogue.name)
         self._take_in(workers, batch)
-        self.stopped = self.stopped or self.should_stop()
+        self._asked_to_stop()
         pruned, made, collected = 0, None, []
         if not self.stopped:
             self._require_usable()
@@ -167,36 +169,26 @@ class Run:
         write_report(self.writer.store, report, self.files)
         return report
 
-    def _take_in(self, workers: int, batch: int) -> None:
-        """Read, decode and embed with threads; store in this one."""
+    def _take_in(self, workers: Workers, batch: int) -> None:
+        """Let the workers read, decode and embed; store in this thread."""
         intake = Intake(self.catalogue, self.embedder, self.pool, self.clock)
-        executor = ThreadPoolExecutor(workers, thread_name_prefix="intake")
-        pending: set[Future[Batch]] = set()
-        try:
-            for entries in chunked(self.catalogue, batch):
-                if self.should_stop():
-                    self.stopped = True
-                    pending = {future for future in pending if not future.cancel()}
-                    break
-                pending.add(executor.submit(intake.take, entries))
-                # Bounded: a fast reader must not fill the memory before a slow embedder.
-                if len(pending) >= 2 * workers:
-                    pending = self._settle(pending)
-            while pending:
-                pending = self._settle(pending)
-            self._commit()
-        finally:
-            executor.shutdown(cancel_futures=True)
+        chunks = chunked(self.catalogue, batch)
+        with closing(workers.take(intake, chunks, self._asked_to_stop)) as batches:
+            for made in batches:
+                self._settle(made)
+        self._commit()
 
-    def _settle(self, pending: set[Future[Batch]]) -> set[Future[Batch]]:
-        """Wait for a batch and store it, now or with the next ones."""
-        finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-        self.waiting.extend(future.result() for future in finished)
+    def _asked_to_stop(self) -> bool:
+        self.stopped = self.stopped or self.should_stop()
+        return self.stopped
+
+    def _settle(self, made: Batch) -> None:
+        """Store a batch, now or with the next ones."""
+        self.waiting.append(made)
         records = sum(len(batch.records) for batch in self.waiting)
         late = time.monotonic() - self.committed >= COMMIT_SECONDS
         if late or not records or records >= COMMIT_RECORDS:
             self._commit()
-        return pending
 
     def _commit(self) -> None:
         """Store what is waiting; only then does it count as done."""

@@ -124,6 +124,14 @@ def find_photos(
     return {sha256: load_vectors([blob], dim)[0] for sha256, blob in rows}
 
 
+def find_hashes(connection: sqlite3.Connection, embedder: int) -> Iterator[str]:
+    """The hashes of all photos that this embedder has a vector of; of equal ones several times."""
+    rows = connection.execute(
+        "SELECT sha256 FROM vectors WHERE embedder = ? AND removed IS NULL", (embedder,)
+    )
+    return (sha256 for (sha256,) in rows)
+
+
 def find_items(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Item | None]:
     """The items with these ids, None where there is none (any more)."""
     rows = connection.execute(

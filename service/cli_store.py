@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from indexer.runtime import Runtime
 
 WEIGHTS = "pixelvae-clothing"
+RAY: Literal["ray"] = "ray"
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
@@ -44,7 +45,11 @@ def index(
     weights: WeightsName = WEIGHTS,
     runtime: RuntimeName = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads; without it, one for each core.")
+        str | None,
+        typer.Option(
+            metavar="N|ray",
+            help="Threads; without it, one for each core. Or ray: the machines of a Ray cluster.",
+        ),
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete items that the catalogue has no more.")
@@ -63,11 +68,22 @@ def index(
 
     room = None if memory is None else parse_bytes(memory)
     report = run_index(
-        catalogue, store, weights=weights, runtime=runtime, workers=workers, prune=prune,
-        wanted=Wanted(recall, room), as_json=json,
+        catalogue, store, weights=weights, runtime=runtime, workers=read_workers(workers),
+        prune=prune, wanted=Wanted(recall, room), as_json=json,
     )  # fmt: skip
     if report.stopped:
         raise typer.Exit(130)
+
+
+def read_workers(word: str | None) -> int | Literal["ray"] | None:
+    """What ``--workers`` says."""
+    if word is None or word == RAY:
+        return word
+    if not word.isdecimal() or int(word) < 1:
+        raise typer.BadParameter(
+            f"{word!r} is neither a number of threads, from 1, nor ray.", param_hint="--workers"
+        )
+    return int(word)
 
 
 def generations(*, store: Store, json: Json = False) -> None:

@@ -1,8 +1,11 @@
 """``niteru index``, ``generations`` and ``rollback``: the life of an index."""
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from indexer.catalogues import open_catalogue
 from indexer.engines.faiss_index import IndexPolicy
@@ -11,6 +14,8 @@ from indexer.pipeline import index_catalogue
 from indexer.protocols import Catalogue, Embedder
 from indexer.report import IndexReport, Progress
 from indexer.runtime import Runtime, load_embedder
+from indexer.workers import Workers
+from models.training.weights import find_weights
 from service.commands.console import Bar, cores, print_json, say, stop_on_signal
 
 BATCH = 32
@@ -35,7 +40,7 @@ def run_index(
     *,
     weights: str,
     runtime: Runtime,
-    workers: int | None,
+    workers: int | Literal["ray"] | None,
     prune: bool,
     wanted: Wanted,
     as_json: bool,
@@ -43,9 +48,12 @@ def run_index(
     """Bring a store up to date with a catalogue, showing how it goes."""
     embedder = load_embedder(weights, runtime=runtime)
     policy = IndexPolicy(recall=wanted.recall, memory=wanted.memory)
-    report = index_with_bar(
-        open_catalogue(catalogue), store, embedder, workers, prune=prune, policy=policy
-    )
+    chosen = ray_workers(weights, runtime) if workers == "ray" else workers
+    # Ray prints what happens to its nodes, and it is no data.
+    with redirect_stdout(sys.stderr):
+        report = index_with_bar(
+            open_catalogue(catalogue), store, embedder, chosen, prune=prune, policy=policy
+        )
     if as_json:
         print_json(asdict(report) | {"message": report.message})
         return report
@@ -58,10 +66,28 @@ def run_index(
     return report
 
 
+def ray_workers(weights: str, runtime: Runtime) -> Workers:
+    """The machines of a Ray cluster; each opens the weights at the path that they have here."""
+    try:
+        from indexer.ray_embedding import RayWorkers  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImportError(
+            f"Embedding on a Ray cluster needs another package: {error}. Install it on every "
+            "node with: pip install '.[ray]', or leave out --workers ray."
+        ) from error
+    folder = find_weights(weights).absolute()
+    return RayWorkers(partial(load_embedder, folder, runtime=runtime), batch=BATCH)
+
+
 def index_with_bar(
-    catalogue: Catalogue, store: Path, embedder: Embedder, workers: int | None, *, prune: bool,
+    catalogue: Catalogue,
+    store: Path,
+    embedder: Embedder,
+    workers: int | Workers | None,
+    *,
+    prune: bool,
     policy: IndexPolicy | None = None,
-) -> IndexReport:  # fmt: skip
+) -> IndexReport:
     """Index with a progress bar; an interrupt stops the run with all it has done kept."""
     bar = Bar(" items")
 

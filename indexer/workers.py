@@ -1,0 +1,82 @@
+"""Where photos are read and embedded: a narrow seam, and the threads of this process behind it."""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from indexer.intake import Batch, Intake
+from indexer.protocols import Entry
+
+T = TypeVar("T")
+Chunks = Iterable[Sequence[Entry]]
+
+
+class Workers(Protocol):
+    """What makes records of entries; storing them is the caller's."""
+
+    def take(
+        self, intake: Intake, chunks: Chunks, should_stop: Callable[[], bool]
+    ) -> Generator[Batch]:
+        """Make a batch of each chunk, in whatever order they get ready, and however cut.
+
+        Every entry is in one batch, once. Closing the generator lets go of everything.
+
+        Args:
+            intake: Compares entries with the store.
+            chunks: The entries; the photos of one are embedded together.
+            should_stop: Asked now and then; True ends the batches early.
+
+        Raises:
+            EmbedderError: The embedder does not give (B, dim) float32.
+            WorkersError: The workers ended early.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadWorkers:
+    """Threads of this process.
+
+    Attributes:
+        threads: How many; one for each core.
+    """
+
+    threads: int
+
+    def __post_init__(self) -> None:
+        """Refuse less than one thread."""
+        if self.threads < 1:
+            raise ValueError(f"workers must be at least 1; found {self.threads}.")
+
+    def take(
+        self, intake: Intake, chunks: Chunks, should_stop: Callable[[], bool]
+    ) -> Generator[Batch]:
+        """See ``Workers``; what was begun when it is asked to stop is ended."""
+        yield from in_threads(intake.take, chunks, self.threads, should_stop)
+
+
+def in_threads(
+    work: Callable[[Sequence[Entry]], T],
+    chunks: Chunks,
+    threads: int,
+    should_stop: Callable[[], bool],
+) -> Generator[T]:
+    """Do some work for each chunk, several at once; results come in the order they get ready."""
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="intake")
+    pending: set[Future[T]] = set()
+    try:
+        for entries in chunks:
+            if should_stop():
+                pending = {future for future in pending if not future.cancel()}
+                break
+            pending.add(executor.submit(work, entries))
+            # Bounded: a fast reader must not fill the memory before a slow embedder.
+            if len(pending) >= 2 * threads:
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in finished)
+        while pending:
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in finished)
+    finally:
+        executor.shutdown(cancel_futures=True)
