@@ -24,7 +24,23 @@ router = APIRouter(tags=["jobs"])
 
 HEARTBEAT = 15.0  # seconds without news after which a stream shows that it is alive
 MOST_OF_A_REQUEST = 0.8  # of its time, that may pass in waiting
-STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
+STREAM: dict[str, Any] = {
+    "text/event-stream": {
+        "schema": {
+            "type": "object",
+            "description": "One event. Lines that begin with a colon show that the server lives.",
+            "properties": {
+                "id": {"type": "string", "description": "Its number, for `Last-Event-ID`."},
+                "event": {
+                    "type": "string",
+                    "enum": ["state", "progress", "partial", "picture", "end"],
+                },
+                "data": {"type": "string", "contentMediaType": "application/json"},
+            },
+            "required": ["id", "event", "data"],
+        }
+    }
+}
 RESULTS: dict[str, Any] = {
     "image/png": BINARY,
     "image/svg+xml": {"schema": {"type": "string"}},
