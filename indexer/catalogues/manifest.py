@@ -124,9 +124,9 @@ def locate(folder: Path | str, value: Scalar) -> str:
         return text
     if leaves(text):
         return text
-    if isinstance(folder, str) and not PurePosixPath(text).is_absolute():
-        return f"{folder}/{text}"
-    return str(Path(folder) / text)
+    if isinstance(folder, str):  # on another machine, whose absolute paths are none of ours
+        return "" if PurePosixPath(text).is_absolute() else f"{folder}/{text}"
+    return str(folder / text)
 
 
 def leaves(text: str) -> bool:

@@ -102,6 +102,7 @@ def list_files(folder: str) -> Iterator[str]:
     """
     try:
         files, path = filesystem_of(folder)
+        files.invalidate_cache()  # a listing is kept by some, and this is another run
         found = _answered(files.find, folder, path)
     except OSError as error:
         raise CatalogueError(

@@ -149,6 +149,11 @@ def check_end(archive: tarfile.TarFile, file: Any) -> None:
     file.seek(0, 2)
     if archive.offset > file.tell():
         raise tarfile.ReadError("it breaks off in the middle of a file")
+    # At a damaged header tarfile stops as if that were the end, which is zeros alone.
+    file.seek(archive.offset)
+    if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError(f"its header at byte {archive.offset:,} is damaged")
+    file.seek(0, 2)
     file.seek(max(0, file.tell() - tarfile.BLOCKSIZE))
     if file.read().strip(b"\0"):
         raise tarfile.ReadError("its end is missing")

@@ -98,6 +98,16 @@ def test_archives_that_are_none_are_refused_by_name(tmp_path):
     assert "compressed" in refusal(packed)
 
 
+def test_a_damaged_header_in_the_middle_is_no_end(tmp_path):
+    """What comes after it would look like deleted items, and be pruned."""
+    path = write_tar(tmp_path / "a.tar", [*sample("a", 1), *sample("b", 2), *sample("c", 3)])
+    data = bytearray(path.read_bytes())
+    header = Member.parse(list(open_catalogue(path))[1].uri).header
+    data[header + 148 : header + 156] = b"damaged!"  # its checksum
+    path.write_bytes(data)
+    assert f"byte {header:,} is damaged" in refusal(path)
+
+
 def test_ids_and_json_are_checked_before_the_work(tmp_path):
     write_tar(tmp_path / "0.tar", sample("a", 1))
     write_tar(tmp_path / "1.tar", sample("b", 2, id="a"))
