@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from models.nn.filterbank import Glimpse, place_glimpse, read, write
 from models.nn.latent import spherical
-from models.nn.likelihoods import Bernoulli
+from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -306,6 +306,7 @@ class Model(GenerativeModel):
 
     def elbo(self, x: Tensor, target: Tensor, *, generator: torch.Generator) -> Tensor:
         """E_q[log p(target|z)] - KL(q(z|x) || p(z)) with one draw, in nats: (B,)."""
+        refuse_grey(target, self.likelihood, "draw")
         seen = self.look_and_paint(x, self._noise(x, generator))
         return self.likelihood.log_prob(target, seen.canvas).sum((1, 2)) - _kl(seen)
 
@@ -315,6 +316,7 @@ class Model(GenerativeModel):
         Raises:
             ValueError: ``k`` is less than 1.
         """
+        refuse_grey(target, self.likelihood, "draw")
         if k < 1:
             raise ValueError(
                 f"An importance-weighted bound takes at least 1 sample; found k = {k}."

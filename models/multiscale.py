@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from models.nn.categorical import Categorical, snap
 from models.nn.gated import GatedPixelCNN
 from models.nn.groups import GroupNetwork, Head
-from models.nn.likelihoods import Bernoulli
+from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.onlookers import show
 from models.nn.precision import at_least_float32
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -224,12 +224,7 @@ class Model(GenerativeModel):
             ValueError: The model is of binary pictures and a value is neither -1 nor 1. Rounded,
                 grey pictures would get a better figure than binary ones have.
         """
-        grey = int((x.abs() != 1).sum()) if self.config.likelihood == "bernoulli" else 0
-        if grey:
-            raise ValueError(
-                f"A binary multiscale model scores values of -1 and 1; {grey:,} of {x.numel():,} "
-                "are others. Give binary pictures, or train with --set likelihood=softmax."
-            )
+        refuse_grey(x, self.likelihood, "multiscale model", instead="likelihood=softmax")
         return self.score_values(x).sum((1, 2, 3))
 
     def score_values(self, x: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from torch.nn import functional as F
 from models.nn.categorical import Categorical, snap
 from models.nn.gated import gate, shift_down
 from models.nn.labels import one_hot, under_each_label
-from models.nn.likelihoods import Bernoulli
+from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.masked import ALWAYS, CausalConv2d, Colours, colours_of
 from models.nn.precision import at_least_float32
 from models.nn.sized import AnySize
@@ -288,12 +288,7 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
             ValueError: The model is of binary pictures and a value is neither -1 nor 1. Rounded,
                 grey pictures would get a better figure than binary ones have.
         """
-        grey = int((x.abs() != 1).sum()) if self.config.likelihood == "bernoulli" else 0
-        if grey:
-            raise ValueError(
-                f"A binary pixelcnn scores values of -1 and 1; {grey:,} of {x.numel():,} are "
-                "others. Give binary pictures, or train with --set likelihood=softmax."
-            )
+        refuse_grey(x, self.likelihood, "pixelcnn", instead="likelihood=softmax")
         return self._score(x)
 
     def _score(self, x: Tensor) -> Tensor:

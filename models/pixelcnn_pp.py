@@ -33,7 +33,7 @@ from torch.nn import functional as F
 from models.nn.categorical import snap
 from models.nn.gated import shift_down, shift_right
 from models.nn.labels import one_hot, under_each_label
-from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
+from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
 from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
 from models.nn.sized import AnySize
@@ -266,12 +266,7 @@ class Model(AnySize, GenerativeModel):
             ValueError: The model is of binary pictures and a value is neither -1 nor 1. Rounded,
                 grey pictures would get a better figure than binary ones have.
         """
-        grey = int((x.abs() != 1).sum()) if self.config.likelihood == "bernoulli" else 0
-        if grey:
-            raise ValueError(
-                f"A binary pixelcnn_pp scores values of -1 and 1; {grey:,} of {x.numel():,} are "
-                "others. Give binary pictures, or train with --set likelihood=logistic."
-            )
+        refuse_grey(x, self.likelihood, "pixelcnn_pp", instead="likelihood=logistic")
         return self._score(x)
 
     def _score(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from models.nn.categorical import Categorical, snap
-from models.nn.likelihoods import Bernoulli
+from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.lstm2d import DiagonalBiLSTM, Memory, RowLSTM
 from models.nn.masked import ALWAYS, CausalConv2d, colours_of
 from models.nn.onlookers import show
@@ -207,7 +207,14 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
     # -- likelihood ----------------------------------------------------------------------------
 
     def score(self, x: Tensor) -> Tensor:
-        """log p(x) in nats, exact: (B, C, H, W) in [-1, 1] -> (B,)."""
+        """log p(x) in nats, exact: (B, C, H, W) in [-1, 1] -> (B,).
+
+        A softmax model rounds the picture to its levels.
+
+        Raises:
+            ValueError: The model is of binary pictures and a value is neither -1 nor 1.
+        """
+        refuse_grey(x, self.likelihood, "pixelrnn", instead="likelihood=softmax")
         return self.score_values(x).sum((1, 2, 3))
 
     def score_values(self, x: Tensor) -> Tensor:
@@ -303,6 +310,6 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Nats per value, nats per picture and bits per value."""
         target = batch.targets.flatten(0, 1)  # (VB, C, h, w)
-        nll = -self.score(target).mean()
+        nll = -self.score_values(target).sum((1, 2, 3)).mean()
         dims = target[0].numel()
         return {"loss": nll / dims, "nll": nll, "bits_per_dim": nll / (dims * math.log(2))}

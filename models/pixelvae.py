@@ -32,10 +32,11 @@ from models.nn.contrastive import info_nce, relational_info_nce
 from models.nn.encoder import ResidualEncoder
 from models.nn.gated import GatedPixelCNN
 from models.nn.latent import spherical
-from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
+from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
 from models.nn.metric import Metric, MetricSettings
+from models.nn.posterior import NormalPosterior, importance_weighted
 from models.nn.precision import at_least_float32
-from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
+from models.nn.rate import Rate, active_units, gaussian_kl
 from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
 from models.sampling.methods import Method, Task, draw, in_double
@@ -287,20 +288,18 @@ class Model(TemperedDraws, GenerativeModel):
 
     def elbo(self, x: Tensor, target: Tensor, *, generator: torch.Generator) -> Tensor:
         """E_q[log p(target|z)] - KL(q(z|x) || p(z)) with one draw, in nats: (B,)."""
+        refuse_grey(target, self.likelihood, "pixelvae", instead="likelihood=logistic")
         mean, log_var = self.encode(x)
         z = reparameterise(mean, log_var, generator)
         return self.score(z, target) - gaussian_kl(mean, log_var)
 
     def log_prob(self, x: Tensor, target: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
         """log 1/k sum p(target|z) p(z) / q(z|x) over k draws (Burda et al., 2016): (B,) nats."""
+        refuse_grey(target, self.likelihood, "pixelvae", instead="likelihood=logistic")
         mean, log_var = self.encode(x)
-        zeros = torch.zeros_like(mean)
-        weights = []
-        for _ in range(k):
-            z = reparameterise(mean, log_var, generator)
-            prior = gaussian_log_prob(z, zeros, zeros)
-            weights.append(self.score(z, target) + prior - gaussian_log_prob(z, mean, log_var))
-        return torch.logsumexp(torch.stack(weights), 0) - math.log(k)
+        return importance_weighted(
+            NormalPosterior(), lambda z: self.score(z, target), mean, log_var, k, generator
+        )
 
     # -- training ------------------------------------------------------------------------------
 

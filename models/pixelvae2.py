@@ -32,7 +32,7 @@ from models.nn.drawing import draw_in_windows
 from models.nn.encoder import ResidualBlock
 from models.nn.gated import GatedPixelCNN
 from models.nn.latent import spherical
-from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
+from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
 from models.nn.posterior import NormalPosterior
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl_between, gaussian_log_prob
@@ -276,6 +276,7 @@ class Model(GenerativeModel):
 
     def elbo(self, x: Tensor, target: Tensor, *, generator: torch.Generator) -> Tensor:
         """E_q[log p(target|low)] less both divergences, with one draw, in nats: (B,)."""
+        refuse_grey(target, self.likelihood, "pixelvae2", instead="likelihood=logistic")
         told = self.encoder(x)
         up, low = self._draws(told, generator)
         of_up, of_low = self.divergences(told, up, low)
@@ -287,6 +288,7 @@ class Model(GenerativeModel):
         Raises:
             ValueError: ``k`` is less than 1.
         """
+        refuse_grey(target, self.likelihood, "pixelvae2", instead="likelihood=logistic")
         if k < 1:
             raise ValueError(
                 f"An importance-weighted bound takes at least 1 sample; found k = {k}."

@@ -241,7 +241,14 @@ class Model(GenerativeModel):
         """log 1/k sum p(x, z) / q(z|x) over k draws of the chain, in nats: (B,).
 
         Without latent states the likelihood itself.
+
+        Raises:
+            ValueError: ``k`` is less than 1.
         """
+        if k < 1:
+            raise ValueError(
+                f"An importance-weighted bound takes at least 1 sample; found k = {k}."
+            )
         weights = []
         for _ in range(1 if self.exact else k):
             told, _, ratio = self.parts(x, generator)

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from models.nn.decoder import FactorisedDecoder
 from models.nn.encoder import ResidualEncoder
+from models.nn.likelihoods import refuse_grey
 from models.nn.posterior import importance_weighted, posterior_for
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units
@@ -164,12 +165,14 @@ class Model(GenerativeModel):
 
     def elbo(self, x: Tensor, target: Tensor, *, generator: torch.Generator) -> Tensor:
         """E_q[log p(target|z)] - KL(q(z|x) || p(z)) with one draw, in nats: (B,)."""
+        refuse_grey(target, self.decoder.likelihood, "vae", instead="likelihood=logistic")
         mean, log_var = self.encode(x)
         z = self.posterior.draw(mean, log_var, generator)
         return self.score(z, target) - self.posterior.kl(mean, log_var)
 
     def log_prob(self, x: Tensor, target: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
         """log 1/k sum p(target|z) p(z) / q(z|x) over k draws (Burda et al., 2016): (B,) nats."""
+        refuse_grey(target, self.decoder.likelihood, "vae", instead="likelihood=logistic")
         mean, log_var = self.encode(x)
         return importance_weighted(
             self.posterior, lambda z: self.score(z, target), mean, log_var, k, generator

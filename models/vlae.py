@@ -29,7 +29,7 @@ from models.nn.encoder import ResidualEncoder
 from models.nn.flow import FlowPrior
 from models.nn.gated import GatedPixelCNN
 from models.nn.latent import straight
-from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture
+from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
 from models.nn.posterior import NormalPosterior
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_log_prob
@@ -204,6 +204,7 @@ class Model(GenerativeModel):
 
     def elbo(self, x: Tensor, target: Tensor, *, generator: torch.Generator) -> Tensor:
         """log p(target|z) + log p(z) - log q(z|x) for one draw, in nats: (B,)."""
+        refuse_grey(target, self.likelihood, "vlae", instead="likelihood=logistic")
         z, ratio = self.weigh(x, generator)
         return self.score(z, target) + ratio
 
@@ -213,6 +214,7 @@ class Model(GenerativeModel):
         Raises:
             ValueError: ``k`` is less than 1.
         """
+        refuse_grey(target, self.likelihood, "vlae", instead="likelihood=logistic")
         if k < 1:
             raise ValueError(
                 f"An importance-weighted bound takes at least 1 sample; found k = {k}."

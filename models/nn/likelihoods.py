@@ -170,3 +170,28 @@ class LogisticMixture:
 
 
 Likelihood = Bernoulli | LogisticMixture
+
+
+def refuse_grey(x: Tensor, likelihood: object, name: str, *, instead: str = "") -> None:
+    """Stop before pictures of grey levels are measured as if they were binary.
+
+    Rounded, they would get a better figure than binary pictures have, by ten nats for digits.
+
+    Args:
+        x: What is to be measured, any shape.
+        likelihood: Of the model; any but ``Bernoulli`` has room for grey levels.
+        name: Of the model.
+        instead: The setting under which it would have room for them, if there is one.
+
+    Raises:
+        ValueError: The likelihood is of binary pixels and a value is neither -1 nor 1.
+    """
+    if not isinstance(likelihood, Bernoulli):
+        return
+    grey = int((x.abs() != 1).sum())
+    if grey:
+        otherwise = f", or train with --set {instead}" if instead else ""
+        raise ValueError(
+            f"A binary {name} scores values of -1 and 1; {grey:,} of {x.numel():,} are others. "
+            f"Give binary pictures{otherwise}."
+        )

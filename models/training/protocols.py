@@ -127,11 +127,19 @@ class LatentVariableModel(Protocol):
     """A model with a latent vector and a bound on the likelihood."""
 
     def elbo(self, x: Tensor, target: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Evidence lower bound in nats: (B,)."""
+        """Evidence lower bound in nats: (B,).
+
+        Raises:
+            ValueError: Pixels are binary to the model, and the target's are not.
+        """
         ...
 
     def log_prob(self, x: Tensor, target: Tensor, k: int, *, generator: torch.Generator) -> Tensor:
-        """Importance-weighted bound with ``k`` samples (Burda et al., 2016) in nats: (B,)."""
+        """Importance-weighted bound with ``k`` samples (Burda et al., 2016) in nats: (B,).
+
+        Raises:
+            ValueError: ``k`` is less than 1; or, as for ``elbo``, the target is not binary.
+        """
         ...
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -246,7 +254,11 @@ class ExactLikelihoodModel(Protocol):
     """
 
     def score(self, x: Tensor) -> Tensor:
-        """log p(x) in nats: (B, C, H, W) in [-1, 1] -> (B,)."""
+        """log p(x) in nats: (B, C, H, W) in [-1, 1] -> (B,).
+
+        Raises:
+            ValueError: Pixels are binary to the model, and the picture's are not.
+        """
         ...
 
 

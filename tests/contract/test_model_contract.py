@@ -8,6 +8,7 @@ import torch
 
 import models
 from models.images import Preprocessing
+from models.nn.likelihoods import Bernoulli
 from models.training.checkpoint import load_weights, save_weights
 from models.training.config import from_json, to_json
 from models.training.protocols import (
@@ -18,6 +19,7 @@ from models.training.protocols import (
     StrokeDecoder,
     StrokeModel,
     WeighedDraws,
+    scores_exactly,
 )
 from models.training.strokes import pad_strokes, stack_sketches
 from tests.strokes_made import drawings, stroke_preprocessing
@@ -59,6 +61,34 @@ def inputs_for(config):
     """What ``embed`` takes: pictures (B, C, H, W), or drawings (B, N_max, 5)."""
     batch = batch_for(config)
     return batch.strokes if isinstance(batch, StrokeBatch) else batch.views[0]
+
+
+def measured(model, batch):
+    """What is seen, and what should be drawn, binary where only that has a likelihood."""
+    if isinstance(batch, StrokeBatch):
+        return batch.strokes, batch.strokes
+    grey = not isinstance(getattr(model, "likelihood", None), Bernoulli)
+    return batch.views[0], batch.targets[0] if grey else batch.targets[0].sign()
+
+
+def figures(model, batch):
+    """Everything that can be measured of a model, each with a seed: a list of tensors."""
+    x, target = measured(model, batch)
+    draws = iter(range(100))
+
+    def g():
+        return torch.Generator().manual_seed(next(draws))
+
+    found = [player.loss(batch)["loss"] for player in model.players()]
+    found.append(model.sample(2, generator=g()))
+    if isinstance(model, LatentVariableModel):
+        found += [model.rate(x), model.elbo(x, target, generator=g())]
+        found.append(model.log_prob(x, target, 3, generator=g()))
+    if scores_exactly(model):
+        found.append(model.score(target))
+    if model.modality == "strokes":
+        found += [*model.terms(x, generator=g()), model.bound(x, 3, generator=g())]
+    return found
 
 
 def expected_of(config):
@@ -164,9 +194,7 @@ def test_more_importance_samples_are_a_tighter_bound(model):
         pytest.skip("has no latent vector")
     model.eval()
     batch = batch_for(model.config)
-    strokes = isinstance(batch, StrokeBatch)
-    each = (batch.strokes,) * 2 if strokes else (batch.views[0], batch.targets[0])
-    x, target = (part[:4].repeat(60, *[1] * (part.ndim - 1)) for part in each)
+    x, target = (part[:4].repeat(60, *[1] * (part.ndim - 1)) for part in measured(model, batch))
     g = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         elbo = model.elbo(x, target, generator=g)
@@ -200,6 +228,42 @@ def test_weights_survive_the_disk(name, model, tmp_path):
     assert loaded.expects == preprocessing
     assert loaded.recipe == preset.recipe
     assert loaded.fingerprint.startswith(f"{name}-")
+
+
+def test_figures_and_samples_survive_the_disk(name, model, tmp_path):
+    """A shape, a mask or a buffer that only a first pass makes would be another one afterwards."""
+    model.eval()
+    preset = models.find_preset(name, "tiny")
+    with torch.no_grad():
+        for buffer in model.buffers():  # as if it had been trained: none is what it starts as
+            if buffer.dtype.is_floating_point and buffer.ndim == 0:
+                buffer.fill_(0.7)
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.fill_(0.2)
+                module.running_var.fill_(1.7)
+    save_weights(
+        tmp_path, name, model, state=model.state_dict(), config=preset.config,
+        preprocessing=expected_of(preset.config), recipe=preset.recipe, metrics={},
+    )  # fmt: skip
+    batch = batch_for(model.config)
+    with torch.inference_mode(mode=name != "gan"):  # a gradient penalty needs gradients
+        before = figures(model, batch)
+        after = figures(load_weights(tmp_path).model, batch)
+    assert len(before) >= 2
+    for one, other in zip(before, after, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_no_draw_is_hidden(model):
+    """What is random comes of the generators that are given, never of the global one."""
+    batch = batch_for(model.config)
+    state = torch.get_rng_state()
+    for training in (False, True):
+        model.train(training)
+        figures(model, batch)
+        model.embed(inputs_for(model.config))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_model_of_strokes_ignores_what_follows_the_end(model):

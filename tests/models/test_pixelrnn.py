@@ -300,6 +300,12 @@ def test_what_comes_after_an_unknown_pixel_cannot_be_known():
 # -- numbers ---------------------------------------------------------------------------------------
 
 
+def test_grey_pictures_have_no_binary_likelihood():
+    model = Model(replace(presets()["mnist-row"].config, layers=1))
+    with pytest.raises(ValueError, match="pixelrnn scores values of -1 and 1; 784 of 784 are"):
+        model.score(torch.full((1, 1, 28, 28), 0.5))
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"), [("row", -39.55409592234838), ("diagonal", -51.29265216609314)]
 )

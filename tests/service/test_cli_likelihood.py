@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import math
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +102,17 @@ def test_pictures_that_do_not_fit_are_refused(tmp_path, bits, photos):
 def test_bounds_are_measured_on_arrays_alone(tmp_path, photos, make_weights):
     folder = make_weights(tmp_path / "w", name="vae", preset="tiny")
     assert "no array of pictures" in niteru("evaluate", "nll", folder, "--data", photos[0], code=1)
+
+
+def test_grey_digits_are_not_measured_as_binary_ones(tmp_path, make_weights):
+    """Rounded, a test set of digits would look ten nats easier than the binary one."""
+    pixels = np.full((3, 28, 28), 200, np.uint8)
+    head = struct.pack(">HBB3I", 0, 8, 3, *pixels.shape)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, 3) + bytes(3))
+    folder = make_weights(tmp_path / "w", name="vae", preset="mnist")
+    told = niteru("evaluate", "nll", folder, "--data", tmp_path / "t10k", code=1)
+    assert "A binary vae scores values of -1 and 1; 2,352 of 2,352 are others" in told
 
 
 def test_a_model_without_a_likelihood_names_those_that_have_one(tmp_path, bits, make_weights):
