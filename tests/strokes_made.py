@@ -1,7 +1,10 @@
 """Drawings made of numbers, for tests of stroke models."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from models.nn.pen import PenDistribution
 from models.strokes import Points, StrokePreprocessing, StrokeSet, from_lines
 from models.strokes.augment import Augment
 from models.training.strokes import StrokeTensors, load_strokes
@@ -50,3 +53,26 @@ def write_archive(path, *, train: int = 24, test: int = 8):
         content |= {f"{split}_points": found.points, f"{split}_lengths": found.lengths}
     np.savez(path, **content)
     return path
+
+
+def gather_draws(monkeypatch) -> list[Tensor]:
+    """From now on, how probable each drawn row was: (B,) nats a row, in their order."""
+    gathered: list[Tensor] = []
+    draw = PenDistribution.draw
+
+    def noted(pen: PenDistribution, generator: torch.Generator) -> Tensor:
+        row = draw(pen, generator)
+        state = row[..., 2:].argmax(-1, keepdim=True)  # of what cannot be, the logarithm is -inf
+        moved = (state[..., 0] < 2) * pen.offset_log_prob(row[..., :2])
+        gathered.append(moved + pen.log_states.gather(-1, state)[..., 0])
+        return row
+
+    monkeypatch.setattr(PenDistribution, "draw", noted)
+    return gathered
+
+
+def gathered_until_end(gathered: list[Tensor], lengths: Tensor) -> Tensor:
+    """The sum over the rows of each drawing, up to and with its end: (B,)."""
+    rows = torch.stack(gathered, 1)
+    counted = torch.arange(rows.shape[1]) <= lengths.unsqueeze(1)
+    return (rows * counted).sum(1)

@@ -131,6 +131,28 @@ def test_a_step_sees_what_is_still_wrong_with_the_canvas():
     torch.testing.assert_close(model.look_and_paint(x, noise).canvas.flatten(), canvas)
 
 
+def test_cells_that_only_grow_stay_bounded():
+    """With open gates a memory grows by one in each step, and 64 steps made others' explode."""
+    cell = draw.Cell(3, 5).double()
+    torch.nn.init.zeros_(cell.gates.weight)
+    torch.nn.init.constant_(cell.gates.bias, 20.0)
+    state = torch.zeros(2, 5).double(), torch.zeros(2, 5).double()
+    for _ in range(64):
+        state = cell(torch.zeros(2, 3).double(), state)
+    assert state[1].max().item() == 10
+
+
+def test_every_step_is_charged():
+    """The divergence is a sum over the steps: alone in its first one, a model is charged for it."""
+    model = build(SMALL)
+    x = pictures(SMALL)
+    seen = model.look_and_paint(x, model._noise(x, seeded(1)))
+    mean, log_var = seen.mean, seen.log_var  # (B, 2), a number a step
+    each = 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
+    assert (each.mean(0) > 0.01).all()
+    torch.testing.assert_close(draw._kl(seen), each.sum(1))
+
+
 def test_where_it_looks_and_paints_is_told_as_boxes():
     config = replace(SMALL, size=9, steps=4, read=3, write=2)
     model = build(config)

@@ -12,7 +12,12 @@ from models.srnn import Model, _turn, kl_between, presets, until_end
 from models.strokes import to_three
 from models.training.protocols import StrokeBatch, StrokeDecoder
 from models.training.strokes import pad_strokes, stack_sketches, stroke_lengths
-from tests.strokes_made import drawings, stroke_preprocessing
+from tests.strokes_made import (
+    drawings,
+    gather_draws,
+    gathered_until_end,
+    stroke_preprocessing,
+)
 
 
 def model_with(seed=0, **changes):
@@ -115,6 +120,52 @@ def test_without_latent_states_it_is_a_recurrent_network_and_exact():
     assert not l_kl.any()
     assert model.embed(x).shape == (3, model.embedding_dim) == (3, 16)
     torch.testing.assert_close(model.embed(pad_strokes(x, 30)), model.embed(x))
+
+
+@pytest.mark.parametrize("stochastic", [True, False])
+def test_what_is_gathered_while_drawing_is_the_score(stochastic, monkeypatch):
+    """Each row is drawn from what is said of it when the drawing and its states are given."""
+    model = model_with(stochastic=stochastic)
+    with torch.no_grad():
+        model.head[-1].bias[2] += 1.5  # ends now and then
+    gathered, states = gather_draws(monkeypatch), []
+    step = model._next
+
+    def noted(*given):
+        states.append(step(*given))
+        return states[-1]
+
+    model._next = noted
+    drawn = model.sample(6, generator=generator(2))
+    lengths = stroke_lengths(drawn)
+    assert lengths.unique().numel() > 1
+    shown = drawn[:, : len(gathered)]
+    with torch.inference_mode():
+        past = model.remember(shown)
+        z = torch.stack(states, 1) if stochastic else None
+        told = model.score_rows(shown, past, z).sum(1)
+        context = past[:, 0] if z is None else torch.cat([past[:, 0], z[:, 0]], -1)
+        no_point = PenDistribution.read(model.head(context)).log_states[:, 2]
+    # Nobody draws nothing, so the first row is drawn given that there is one.
+    expected = told - torch.log1p(-no_point.exp())
+    torch.testing.assert_close(gathered_until_end(gathered, lengths), expected)
+
+
+def test_states_follow_the_prior_that_the_divergence_is_from():
+    """What is drawn step by step has the distribution that the posterior is charged against."""
+    model = model_with()
+    past, z = torch.randn(1, 16, generator=generator(3)), torch.randn(1, 4, generator=generator(4))
+    with torch.inference_mode():
+        mean, log_var = model.prior(model.prior.prepare(past), z)
+        drawn = model._next(past.expand(20_000, -1), z.expand(20_000, -1), generator(5), 1.0)
+    spread = (0.5 * log_var).exp()
+    torch.testing.assert_close(drawn.mean(0), mean[0], atol=0.05, rtol=0)
+    torch.testing.assert_close(drawn.std(0), spread[0], atol=0.05, rtol=0)
+
+
+def test_no_draws_are_no_bound():
+    with pytest.raises(ValueError, match="at least 1 sample; found k = 0"):
+        model_with().bound(rows(2), 0, generator=generator())
 
 
 def test_rows_up_to_the_end_count():

@@ -127,6 +127,16 @@ def test_samples_come_from_the_learned_prior():
         assert found == pytest.approx(evidence(model, picture).exp().item(), abs=0.04)
 
 
+def test_a_vector_is_made_of_normal_noise_by_the_prior():
+    """Drawn from N(0, 1) instead, vectors would be others than those the decoder has learned."""
+    model = build()
+    made = model.draw_latent(5, generator=seeded(3))
+    torch.testing.assert_close(
+        model.prior(made)[0], torch.randn(5, 2, generator=seeded(3)).double()
+    )
+    assert (made - torch.randn(5, 2, generator=seeded(3))).abs().max() > 0.05
+
+
 def test_with_weight_one_the_loss_is_the_evidence_lower_bound():
     model = build(replace(SMALL, rate=Rate(mode="beta", weight=1.0)))
     batch = batch_for(SMALL)
