@@ -223,6 +223,22 @@ def test_what_is_gathered_while_sampling_is_the_score(case, model):
     torch.testing.assert_close(sum(recorder.scores), expected)
 
 
+def test_samples_are_as_frequent_as_they_are_probable(case, model):
+    """The means of all products of two values, over draws and by listing every picture."""
+    if case.given is not itself:
+        pytest.skip("draws a map in between: see tests/models/test_pixelvae2.py")
+    every, z, n = case.every_picture(model), case.vectors(1), 4_000
+    drawn = model.decode(z.expand(n, -1), generator=seeded(6)).double().flatten(1)
+    with torch.inference_mode():
+        probable = model.score(z.expand(len(every), -1), every).exp()
+    listed = every.flatten(1)
+    expected = torch.einsum("n,ni,nj->ij", probable, listed, listed)
+    found = drawn.T @ drawn / n
+    assert (found - expected).abs().max() < 5 / n**0.5  # no product is larger than one
+    assert (drawn.mean(0) - probable @ listed).abs().max() < 5 / n**0.5
+    assert drawn.std(0).max() > 0.1
+
+
 def test_one_draw_is_on_average_the_lower_bound(case, model):
     """log p(x, z) - log q(z|x), and the same with the divergence in closed form."""
     x, target = (part[:1].expand(1_500, -1, -1, -1) for part in photos(model, 1))

@@ -104,6 +104,28 @@ def test_bounds_are_measured_on_arrays_alone(tmp_path, photos, make_weights):
     assert "no array of pictures" in niteru("evaluate", "nll", folder, "--data", photos[0], code=1)
 
 
+def test_a_bound_is_of_the_split_and_the_samples_that_are_named(tmp_path, make_weights):
+    """Others have measured the valid split, or by fewer draws than they said."""
+    folder = make_weights(tmp_path / "w", name="vae", preset="mnist")
+    splits = dict.fromkeys(("train", "valid", "test"))
+    for number, name in enumerate(splits):
+        bits = np.random.default_rng(number).random((5 + number, 784)) < 0.2 + 0.2 * number
+        splits[name] = bits.reshape(-1, 1, 28, 28)
+    packed = {name: np.packbits(bits.reshape(-1, 784), axis=1) for name, bits in splits.items()}
+    np.savez(tmp_path / "bits.npz", **packed)
+    model = load_weights(folder).model
+    for name, samples in (("test", 3), ("test", 30), ("valid", 3)):
+        words = ["--data", tmp_path / "bits.npz", "--split", name, "--samples", samples, "--json"]
+        told = json.loads(niteru("evaluate", "nll", folder, *words))
+        x, g = 2 * torch.from_numpy(splits[name]).float() - 1, torch.Generator().manual_seed(0)
+        with torch.inference_mode():
+            expected = [model.elbo(x, x, generator=g), model.log_prob(x, x, samples, generator=g)]
+        found = told["nll_bound"], told["nll_importance_weighted"]
+        assert found == pytest.approx([-nats.mean().item() for nats in expected], rel=1e-5)
+        assert (told["split"], told["samples"], told["pictures"]) == (name, samples, len(x))
+        assert told["nll_importance_weighted"] < told["nll_bound"]
+
+
 def test_grey_digits_are_not_measured_as_binary_ones(tmp_path, make_weights):
     """Rounded, a test set of digits would look ten nats easier than the binary one."""
     pixels = np.full((3, 28, 28), 200, np.uint8)
