@@ -23,7 +23,7 @@ from indexer.pipeline import index_catalogue
 CHECKOUT = Path(indexer.__file__).parents[1]
 CHILD = Path(__file__).parent / "ray_child.py"
 PHOTOS = 240
-SECONDS = 85.0  # for a run; more is a hang
+SECONDS = 240.0  # for a run, which takes 20 to 30 on two busy cores; more is a hang
 ENVIRONMENT = {
     "PYTHONPATH": str(CHECKOUT),
     "OMP_NUM_THREADS": "1",
@@ -220,20 +220,21 @@ def test_every_item_is_there_once_though_a_node_is_lost_half_way(
     for note in notes.iterdir():
         note.unlink()
     half = (stopped["embedded"] + PHOTOS) // 2
-    with started(nodes, store, folder, notes, seconds=0.05) as process:
-        done, lost = 0, False
+    with started(nodes, store, folder, notes, seconds=0.08) as process:
+        done, lost, working = 0, False, set()
         for line in process.stdout:
             if line.startswith("{"):
                 report = json.loads(line)
                 break
             done = int(line)
             if done >= half and not lost:
-                nodes.lose_one()
-                lost, working = True, {note.name.partition("-")[0] for note in notes.iterdir()}
+                working = {note.name.partition("-")[0] for note in notes.iterdir()}
+                if len(working) == 2:  # both have embedded
+                    nodes.lose_one()
+                    lost = True
         assert process.wait() == 0, notes.with_name("complaints").read_text()
-    assert lost
+    assert lost, working
     assert done == PHOTOS
-    assert len(working) == 2  # both had embedded before one was lost
     assert report["unchanged"] == stopped["embedded"]
     assert report["embedded"] == PHOTOS - stopped["embedded"]
     assert (report["items"], report["failures"], report["published"]) == (PHOTOS, [], True)
