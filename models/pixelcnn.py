@@ -38,6 +38,8 @@ from models.nn.masked import ALWAYS, CausalConv2d, Colours, colours_of
 from models.nn.precision import at_least_float32
 from models.nn.sized import AnySize
 from models.nn.tempered import TemperedDraws
+from models.sampling import row_stacks
+from models.sampling.graphed import RowWalk
 from models.sampling.methods import Method, Task, draw, refuse_gaps
 from models.sampling.rows import array
 from models.sampling.stacks import GatedWalk, PlainWalk, gated_pixelcnn
@@ -368,8 +370,13 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
                 return gated_pixelcnn(self, len(noise), given)
             return PlainWalk(self, len(noise))
 
+        def rows() -> RowWalk:
+            if self.config.gated:
+                return row_stacks.gated_pixelcnn(self, len(noise), condition)
+            return row_stacks.PlainRows(self, len(noise))
+
         task = Task(self, self.likelihood, self.levels, noise, x, known)
-        return draw(task, told, walk, method=method)
+        return draw(task, told, (walk, rows), method=method)
 
     # -- training ------------------------------------------------------------------------------
 

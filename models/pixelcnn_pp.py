@@ -38,6 +38,7 @@ from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
 from models.nn.sized import AnySize
 from models.sampling.methods import Method, Task, draw, refuse_gaps
+from models.sampling.row_strided import StridedRows
 from models.sampling.rows import array
 from models.sampling.strided import StridedWalk
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -353,8 +354,11 @@ class Model(AnySize, GenerativeModel):
             given = None if condition is None else array(condition)
             return StridedWalk(self, len(noise), given)
 
+        def rows() -> StridedRows:
+            return StridedRows(self, len(noise), condition)
+
         task = Task(self, self.likelihood, self.levels, noise, x, known)
-        return draw(task, told, walk, method=method)
+        return draw(task, told, (walk, rows), method=method)
 
     # -- training ------------------------------------------------------------------------------
 

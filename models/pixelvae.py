@@ -39,6 +39,7 @@ from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl
 from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
+from models.sampling import row_stacks
 from models.sampling.methods import Method, Task, draw, in_double
 from models.sampling.stacks import GatedWalk, gated_decoder
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -272,11 +273,14 @@ class Model(TemperedDraws, GenerativeModel):
         def walk() -> GatedWalk:
             return gated_decoder(net, condition)
 
+        def rows() -> row_stacks.GatedRows:
+            return row_stacks.gated_decoder(net, condition)
+
         task = Task(
             net, self.likelihood, self.config.levels, noise, blank,
             torch.zeros_like(noise[:, :1], dtype=torch.bool),
         )  # fmt: skip
-        return draw(task, told, walk if self.config.layers else None, method=method)
+        return draw(task, told, (walk, rows) if self.config.layers else None, method=method)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""

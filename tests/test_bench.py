@@ -14,6 +14,7 @@ SMALL = {
     "bench_embedding": ["--items", "12", "--rounds", "1"],
     "bench_search": ["--items", "3000", "--dim", "32", "--queries", "20", "--publishes", "2"],
     "bench_sampling": ["--preset", "tiny", "--sizes", "4", "--batches", "1", "2", "--rounds", "1"],
+    "bench_sampling_gpu": ["--device", "cpu", "--models", "pixelcnn-mnist-gated", "--batches", "1"],
 }
 
 

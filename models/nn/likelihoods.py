@@ -41,7 +41,8 @@ class Bernoulli:
 
     def draw(self, params: Tensor, noise: Tensor) -> Tensor:
         """Parameters and uniform noise, both (B, C, H, W) -> pixels in {-1, 1}."""
-        return torch.where(noise < torch.sigmoid(params / self.temperature), 1.0, -1.0).to(params)
+        one = noise < torch.sigmoid(params / self.temperature)
+        return one.to(params) * 2 - 1  # no scalars to be copied: it may be part of a CUDA graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,16 @@
 
 ``naive``
     One pass over the whole picture for every value: what the others are compared with.
+``cached``
+    Value by value too, but no product is computed twice; NumPy on the processor.
 ``jacobi``
     Guess the picture, draw all its values at once given the guess, and take that as the next guess
     until nothing changes (Song et al., 2021). What stays as it is under all its own distributions
     is the picture that the naive way draws: the first value is right after one pass, the second
     after two at the latest, and so on; mostly many become right at once.
+``rows``
+    Row by row: what a row takes from those above is computed once, and within the row the values
+    are guessed and drawn as by ``jacobi``; on CUDA as graphs that are captured once for all rows.
 
 Everything is computed in float64, whatever the weights are kept in. The rule is then: two ways
 give the same picture, bit for bit, unless a number of the noise lies within about 1e-13 of the
@@ -26,8 +31,9 @@ from torch import Tensor, nn
 from models.nn.categorical import snap
 from models.nn.onlookers import show
 from models.sampling.cached import Walk, walk_through
+from models.sampling.graphed import BURST, RowDrawing, RowWalk
 
-Method = Literal["auto", "naive", "cached", "jacobi"]
+Method = Literal["auto", "naive", "cached", "rows", "jacobi"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -97,16 +103,17 @@ def chosen(method: Method, *, device: torch.device, walks: bool) -> Method:
         raise ValueError(
             f"There is no sampling method '{method}'. Methods: {', '.join(get_args(Method))}."
         )
-    if method == "cached" and not walks:
+    if method in ("cached", "rows") and not walks:
         return "jacobi"
     if method != "auto":
         return method
-    return "cached" if walks and device.type == "cpu" else "jacobi"
+    fast: dict[str, Method] = {"cpu": "cached", "cuda": "rows"}
+    return fast.get(device.type, "jacobi") if walks else "jacobi"
 
 
 def draw(
     task: Task, told: Callable[[Any, Tensor, Tensor], Tensor],
-    walk: Callable[[], Walk] | None, *, method: Method = "auto",
+    walks: tuple[Callable[[], Walk], Callable[[], RowWalk]] | None, *, method: Method = "auto",
 ) -> Tensor:  # fmt: skip
     """Draw the picture that ``task`` asks for: (B, C, H, W) of the type of its ``x``.
 
@@ -115,7 +122,8 @@ def draw(
         told: The model in float64, pictures (b, C, H, W), and which rows of the batch they are (b,)
             -> the parameters of every value's distribution, given those before it,
             (b, steps, P, H, W).
-        walk: Builds what walks through the model, cached; None if that is of no use.
+        walks: Build what walks through the model, cached, value by value and row by row; None if
+            that is of no use.
         method: How; ``auto`` chooses.
 
     Raises:
@@ -123,10 +131,12 @@ def draw(
     """
     noise, known = task.noise.double(), task.known
     x = torch.where(known, snap(task.x.double(), task.levels), 0.0)
-    way = chosen(method, device=x.device, walks=walk is not None)
-    if way == "cached" and walk is not None:
-        drawn = walk_through(walk(), task.likelihood, noise, x, known, task.steps)
+    way = chosen(method, device=x.device, walks=walks is not None)
+    if walks is not None and way == "cached":
+        drawn = walk_through(walks[0](), task.likelihood, noise, x, known, task.steps)
         return drawn.to(task.x)
+    if walks is not None and way == "rows":
+        return _by_rows(walks[1](), task, noise, x).to(task.x)
     passes = partial(told, in_double(task.model))
     drawn = (_naive if way == "naive" else _jacobi)(passes, task, noise, x)
     return drawn.to(task.x)
@@ -136,6 +146,15 @@ def split(x: Tensor, steps: int) -> Tensor:
     """The steps of a pixel on an axis of their own: (B, SC, H, W) -> a view (B, S, C, H, W)."""
     B, channels, H, W = x.shape
     return x.view(B, steps, channels // steps, H, W)
+
+
+def _by_rows(walk: RowWalk, task: Task, noise: Tensor, x: Tensor) -> Tensor:
+    """Passes over a row until it does not change, then the next row; on CUDA captured."""
+    graphs = x.device.type == "cuda"
+    return RowDrawing(
+        walk, task.likelihood, noise, x, task.known, steps=task.steps, graphs=graphs,
+        burst=BURST if graphs else 1,
+    ).run()  # fmt: skip
 
 
 def _naive(

@@ -1,5 +1,6 @@
 """Every way of drawing gives the same picture: layer by layer, walk by walk, and end to end."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from models.sampling.draws import drawing
 from models.sampling.methods import chosen, in_double
 from models.sampling.rows import Dense, PixelConv, RowConv, concat_elu, halves
 
-METHODS = ("naive", "cached", "jacobi")
+METHODS = ("naive", "cached", "rows", "jacobi")
 
 
 def seeded(seed):
@@ -220,7 +221,7 @@ def test_all_ways_give_the_same_picture(model):
     assert naive.dtype == next(model.parameters()).dtype
     for batch in (1, 2, 5):
         some = [argument[:batch] for argument in arguments]
-        for method in ("cached", "jacobi", "auto"):
+        for method in ("cached", "rows", "jacobi", "auto"):
             assert torch.equal(model.draw(*some, method=method), naive[:batch]), (batch, method)
     assert not torch.equal(model.draw(*given(model, 5, seed=2)), naive)
 
@@ -271,9 +272,47 @@ def test_a_walk_says_at_every_pixel_what_the_whole_pass_says(model, monkeypatch)
         )  # fmt: skip
 
 
+def test_rows_keep_to_the_temperature(model):
+    arguments = given(model, 2)
+    if not hasattr(model, "at_temperature"):
+        model.likelihood, plain = replace(model.likelihood, temperature=0.6), model.likelihood
+        drawn = [model.draw(*arguments, method=method) for method in ("naive", "rows")]
+        model.likelihood = plain
+    else:
+        colder = model.at_temperature(0.6)
+        drawn = [colder.draw(*arguments, method=method) for method in ("naive", "rows")]
+    assert torch.equal(*drawn)
+    assert not torch.equal(drawn[1], model.draw(*arguments, method="rows"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_rows_captured_as_graphs_give_the_same_picture(model):
+    """Of any number of pictures, with what is known, and of another temperature."""
+    on_gpu = copy.deepcopy(model).cuda()
+    arguments = [argument.cuda() for argument in given(model, 5)]
+    naive = on_gpu.draw(*arguments, method="naive")
+    for batch in (1, 5):
+        some = [argument[:batch] for argument in arguments]
+        for method in ("rows", "auto", "jacobi"):
+            assert torch.equal(on_gpu.draw(*some, method=method), naive[:batch]), (batch, method)
+    if hasattr(model, "complete"):
+        known = torch.zeros_like(naive[:, :1], dtype=torch.bool)
+        for row, count in enumerate((0, 9, naive[0, 0].numel(), 1, 20)):
+            known[row].view(-1)[:count] = True
+        drawn = [
+            on_gpu.draw(*arguments, x=naive.flip(0), known=known, method=method)
+            for method in ("naive", "rows")
+        ]
+        assert torch.equal(*drawn)
+    on_gpu.likelihood = replace(on_gpu.likelihood, temperature=0.6)
+    colder = [on_gpu.draw(*arguments, method=method) for method in ("naive", "rows")]
+    assert torch.equal(*colder)
+    assert not torch.equal(colder[0], naive)
+
+
 def test_sampling_changes_neither_the_weights_nor_their_type(model):
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    for method in ("cached", "jacobi"):
+    for method in ("cached", "rows", "jacobi"):
         model.draw(*given(model, 1), method=method)
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key
@@ -286,7 +325,7 @@ def test_sampling_changes_neither_the_weights_nor_their_type(model):
 def test_auto_takes_the_cache_on_a_processor_and_jacobi_elsewhere():
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     assert chosen("auto", device=cpu, walks=True) == "cached"
-    assert chosen("auto", device=cuda, walks=True) == "jacobi"
+    assert chosen("auto", device=cuda, walks=True) == "rows"
     assert chosen("auto", device=cpu, walks=False) == "jacobi"
     assert chosen("cached", device=cpu, walks=False) == "jacobi"
     assert chosen("naive", device=cuda, walks=True) == "naive"
