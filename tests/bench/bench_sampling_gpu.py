@@ -8,7 +8,7 @@ binary pictures of 28 x 28, and the decoder of a PixelVAE of the preset ``cpu``.
 is time, the PixelCNN++ of the preset ``gpu``. For each and every batch:
 
 one pass
-    Over all pictures, in float64 as all sampling is.
+    Over all pictures, in float64 as all sampling is, and in float32.
 naive
     A pass for each value. It is drawn whole where that takes no longer than ``--naive`` seconds,
     and at ``--whole`` pictures only; otherwise its time is that of the last few pixels, multiplied
@@ -64,6 +64,7 @@ class Place:
     ratios: dict[str, float] = field(default_factory=dict)
     equal: dict[str, bool] = field(default_factory=dict)
     passes_of_a_row: dict[str, float] = field(default_factory=dict)
+    pass_of_a_row: dict[str, float] = field(default_factory=dict)
     naive_is_multiplied: bool = True
     failed: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -142,6 +143,11 @@ class Subject:
         params: Tensor = self.twin(self.x, *self.condition)
         return params
 
+    def one_pass_in_float32(self) -> Tensor:
+        """The same, as a sampler would take that need not draw the same pictures."""
+        params: Tensor = self.net(self.x.float(), *[c.float() for c in self.condition])
+        return params
+
     def few_pixels(self) -> None:
         """What the naive way does for the last few pixels."""
         numbers = self.noise.double().unflatten(1, (self.steps, -1))
@@ -196,6 +202,8 @@ class Measuring:
         s, seconds = self.subject, self.place.seconds
         s.one_pass()
         seconds["one pass"], _ = self.clock.of(s.one_pass, 3)
+        s.one_pass_in_float32()
+        seconds["one pass in float32"], _ = self.clock.of(s.one_pass_in_float32, 3)
         s.few_pixels()
         part, _ = self.clock.of(s.few_pixels)
         seconds["naive"] = part * s.x[0, 0].numel() / PIXELS
@@ -205,7 +213,8 @@ class Measuring:
 
         def work() -> None:
             self.place.seconds[method], self.pictures[method] = self.clock.of(
-                lambda: self.subject.draw(method)
+                lambda: self.subject.draw(method),
+                2 if method == "rows" else 1,  # the first one loads the kernels
             )
             if method == "naive":
                 self.place.naive_is_multiplied = False
@@ -221,6 +230,7 @@ class Measuring:
             taken, drawn = self.clock.of(drawing.run, 2 if graphs else 1)
             self.place.seconds |= {name: taken, f"{name}, built": built}
             self.place.passes_of_a_row[name] = sum(drawing.passes) / len(drawing.passes)
+            self.place.pass_of_a_row[name] = taken / sum(drawing.passes)
             self.pictures[name] = drawn.to(self.subject.noise)
 
         return work
@@ -232,7 +242,9 @@ class Measuring:
             p.ratios = {
                 f"naive / {name}": p.seconds["naive"] / seconds
                 for name, seconds in p.seconds.items()
-                if name not in ("naive", "one pass") and not name.endswith("built")
+                if name != "naive"
+                and not name.startswith("one pass")
+                and not name.endswith("built")
             }
         for base in ("naive", "jacobi"):
             if base in self.pictures:
@@ -282,13 +294,12 @@ def show(place: Place) -> None:
             for told, equal in place.equal.items()
             if told.startswith(f"{name} is ")
         ]
-        passes = place.passes_of_a_row.get(name)
-        print(
-            f"  {name:<28}{mark}{seconds:>10.4f} s"
-            f"{'' if ratio is None else f'  naive / it {ratio:>8.1f}'}"
-            f"{'' if passes is None else f'  {passes:>5.1f} passes a row'}  {', '.join(same)}",
-            flush=True,
-        )
+        of_row = ""
+        if name in place.passes_of_a_row:
+            passes, each = place.passes_of_a_row[name], 1000 * place.pass_of_a_row[name]
+            of_row = f"{passes:>5.1f} passes a row, {each:.3f} ms each"
+        times = "" if ratio is None else f"naive / it {ratio:>8.1f}"
+        print(f"  {name:<28}{mark}{seconds:>10.4f} s  {times}  {of_row}  {', '.join(same)}")
     for name in place.left_out:
         print(f"  {name:<28} left out: no time")
     for name in place.failed:
