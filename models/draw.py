@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from models.nn.filterbank import Glimpse, place_glimpse, read, write
 from models.nn.latent import spherical
 from models.nn.likelihoods import Bernoulli, refuse_grey
+from models.nn.noise import normal
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -271,7 +272,7 @@ class Model(GenerativeModel):
 
     def _noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
         c = self.config
-        return torch.randn(len(x), c.steps, c.latent, generator=generator).to(x)
+        return normal((len(x), c.steps, c.latent), x, generator)
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -332,7 +333,7 @@ class Model(GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: everything minimises the same loss."""
-        return (Player("draw", self.parameters, self.loss),)
+        return (Player("draw", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The loss and its parts; nats per picture unless named otherwise."""

@@ -341,7 +341,7 @@ class Model(GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: the exact likelihood."""
-        return (Player("multiscale", self.parameters, self.loss),)
+        return (Player("multiscale", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Nats per value, nats per picture and bits per value."""

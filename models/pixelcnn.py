@@ -382,7 +382,7 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: the exact likelihood."""
-        return (Player("pixelcnn", self.parameters, self.loss),)
+        return (Player("pixelcnn", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Nats per value, nats per picture and bits per value."""

@@ -364,7 +364,7 @@ class Model(AnySize, GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: the exact likelihood."""
-        return (Player("pixelcnn_pp", self.parameters, self.loss),)
+        return (Player("pixelcnn_pp", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Nats per value, nats per picture and bits per value; under dropout while training."""

@@ -31,7 +31,7 @@ from torch.nn.functional import cosine_similarity
 from models.nn.contrastive import info_nce, relational_info_nce
 from models.nn.encoder import ResidualEncoder
 from models.nn.gated import GatedPixelCNN
-from models.nn.latent import spherical
+from models.nn.latent import reparameterise, spherical
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
 from models.nn.metric import Metric, MetricSettings
 from models.nn.posterior import NormalPosterior, importance_weighted
@@ -309,7 +309,8 @@ class Model(TemperedDraws, GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: everything minimises the same loss."""
-        return (Player("pixelvae", self.parameters, self.loss),)
+        repeats = not (self.config.crop or self.config.shape)
+        return (Player("pixelvae", self.parameters, self.loss, repeats=repeats),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The loss and its parts; nats unless named otherwise."""
@@ -344,10 +345,12 @@ class Model(TemperedDraws, GenerativeModel):
         V, B = batch.views.shape[:2]
         # Decode one view of each item: half the cost, and every view is decoded over time.
         count = max(1, round(self.config.decoded * B))
-        item = torch.randperm(B, generator=generator)[:count]
-        pick = (torch.randint(V, (count,), generator=generator) * B + item).to(mean.device)
-        z = reparameterise(mean[pick], log_var[pick], generator)
-        target = batch.targets.flatten(0, 1)[pick]  # (count, C, h, w)
+        target = batch.targets.flatten(0, 1)
+        if V > 1 or count < B:
+            item = torch.randperm(B, generator=generator)[:count]
+            pick = (torch.randint(V, (count,), generator=generator) * B + item).to(mean.device)
+            mean, log_var, target = mean[pick], log_var[pick], target[pick]
+        z = reparameterise(mean, log_var, generator)  # (count, D); the target is (count, C, h, w)
         window, scale = self._window(target.shape[-1], generator)
         seen, maps = target[window], self.condition(z)[window]
         drawn = at_least_float32(self.pixelcnn(seen, maps))
@@ -391,9 +394,3 @@ def _condition(upsampler: nn.Module, bias: nn.Module, z: Tensor) -> Tensor:
     """(B, D) -> the map (B, K, h, w) that every layer of the PixelCNN sees."""
     maps: Tensor = upsampler(z) + bias(z)[:, :, None, None]
     return torch.relu(maps)
-
-
-def reparameterise(mean: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:
-    """mean + std * noise (Kingma and Welling, 2014): two of (B, D) -> (B, D)."""
-    noise = torch.randn(mean.shape, generator=generator).to(mean)
-    return mean + (0.5 * log_var).exp() * noise

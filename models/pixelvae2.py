@@ -310,7 +310,7 @@ class Model(GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: everything minimises the same loss."""
-        return (Player("pixelvae2", self.parameters, self.loss),)
+        return (Player("pixelvae2", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The loss and its parts; nats per picture unless named otherwise."""

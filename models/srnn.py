@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nn.noise import normal
 from models.nn.pen import PenDistribution
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, gaussian_log_prob
@@ -169,7 +170,7 @@ class Model(GenerativeModel):
         last = torch.cat([self.prior.last.weight, self.posterior.last.weight])  # (2 W, D)
         noise = None
         if generator is not None:
-            noise = torch.randn(*x.shape[:2], D, generator=generator).to(x)
+            noise = normal((*x.shape[:2], D), x, generator)
         z = x.new_zeros(len(x), D)
         states, priors, posteriors = [], [], []
         for t, share in enumerate(both.unbind(1)):
@@ -212,9 +213,15 @@ class Model(GenerativeModel):
         drawn = (x[..., ENDED] == 0) * pen.offset_log_prob(x[..., :2])
         return (drawn + pen.state_log_prob(x[..., 2:])) * until_end(x)
 
-    def parts(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """log p(x | z) by one draw, its divergence, its log-weight: three of (B,) in nats."""
-        x = pad_strokes(x, min(self.config.max_points, int(stroke_lengths(x).max()) + 1))
+    def parts(
+        self, x: Tensor, generator: torch.Generator, *, whole: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """log p(x | z) by one draw, its divergence, its log-weight: three of (B,) in nats.
+
+        Rows after the longest drawing are left out, unless ``whole``: they change nothing.
+        """
+        if not whole:
+            x = pad_strokes(x, min(self.config.max_points, int(stroke_lengths(x).max()) + 1))
         past = self.remember(x)
         if not self.config.stochastic:
             told = self.score_rows(x, past, None).sum(1)
@@ -258,11 +265,11 @@ class Model(GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: the model and its posterior minimise the same loss."""
-        return (Player("srnn", self.parameters, self.loss),)
+        return (Player("srnn", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: StrokeBatch) -> dict[str, Tensor]:
         """The loss and its parts; nats of a drawing unless named otherwise."""
-        told, kl, _ = self.parts(batch.strokes, batch.generator())
+        told, kl, _ = self.parts(batch.strokes, batch.generator(), whole=batch.source is not None)
         N = self.config.max_points
         if not self.config.stochastic:
             return {"loss": -told.mean() / N, "nll": -told.mean()}

@@ -180,7 +180,7 @@ class Model(GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: encoder and decoder minimise the same loss."""
-        return (Player("vae", self.parameters, self.loss),)
+        return (Player("vae", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The loss and its parts; nats per picture unless named otherwise."""

@@ -30,6 +30,7 @@ from models.nn.flow import FlowPrior
 from models.nn.gated import GatedPixelCNN
 from models.nn.latent import straight
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
+from models.nn.noise import normal
 from models.nn.posterior import NormalPosterior
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_log_prob
@@ -230,7 +231,7 @@ class Model(GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One player: everything minimises the same loss."""
-        return (Player("vlae", self.parameters, self.loss),)
+        return (Player("vlae", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The loss and its parts; nats per picture unless named otherwise."""
@@ -238,7 +239,7 @@ class Model(GenerativeModel):
         target = batch.targets.flatten(0, 1)  # (VB, C, h, w)
         dims = target[0].numel()
         mean, log_var = self.encode(batch.views.flatten(0, 1))  # (VB, D)
-        noise = torch.randn(mean.shape, generator=batch.generator())
+        noise = normal(tuple(mean.shape), mean, batch.generator())
         z, ratio = self._weigh(mean, log_var, noise)
         reconstruction = -self.score(z, target).mean()
         weight = self.rate_weight.clone()

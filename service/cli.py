@@ -202,6 +202,7 @@ def nll(
             "--record", help="Let a server compare photos with these: see service/README.md."
         ),
     ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -210,7 +211,7 @@ def nll(
 
     run_nll(
         weights, data, split=split, samples=samples, limit=limit, seed=seed, record=record,
-        as_json=json,
+        device=device, as_json=json,
     )  # fmt: skip
 
 

@@ -13,12 +13,18 @@ from PIL import Image
 
 import models
 from service.cli import main
+from service.commands.training import Wishes, make_plan
 from tests.bench.gallery.__main__ import FIGURES, PAGE
 from tests.bench.gallery.__main__ import main as gallery_main
+from tests.bench.gallery.measuring import main as measuring_main
+from tests.bench.gallery.measuring import measure_row
 from tests.bench.gallery.page import read_figures, render, render_table
-from tests.bench.gallery.pictures import draw_curve, write_cifar
-from tests.bench.gallery.rows import ROWS, TABLES, Row, Table
-from tests.bench.gallery.running import Gallery, told
+from tests.bench.gallery.pictures import draw_curve
+from tests.bench.gallery.row import Row, Table
+from tests.bench.gallery.rows import ROWS, TABLES
+from tests.bench.gallery.running import Gallery
+from tests.bench.gallery.training import main as training_main
+from tests.bench.gallery.training import told, train_row, write_cifar
 from tests.bench.pages import fill_page
 
 MADE = replace(ROWS["made"], settings=("hidden=16", "masks=2"), minutes=0.01, limit=20)
@@ -111,6 +117,49 @@ def test_a_row_is_trained_measured_and_drawn_once(gallery, row):
     assert file.stat().st_mtime_ns == before
 
 
+def test_a_row_trained_and_measured_elsewhere_is_only_drawn(gallery, data):
+    """What ``accelerate.sh`` brings back: weights and figures, and no pictures."""
+    train_row(MADE, data, gallery.out, niteru=niteru)
+    figures = measure_row(MADE, data, gallery.out, ask=ask)
+    assert measure_row(MADE, data, gallery.out, ask=None) == figures  # nothing is asked again
+    gallery.ask = None
+    assert json.loads(gallery.run(MADE).read_text())["figures"] == figures
+
+
+def test_figures_of_other_weights_are_measured_anew(gallery, data):
+    train_row(MADE, data, gallery.out, niteru=niteru)
+    figures = measure_row(MADE, data, gallery.out, ask=ask)
+    file = gallery.out / "made" / "figures.json"
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps(kept | {"fingerprint": "made-other", "figures": {}}))
+    assert measure_row(MADE, data, gallery.out, ask=ask) == figures
+
+
+def test_every_row_for_an_accelerator_is_in_a_lane():
+    script = (PAGE.parents[1] / "tests/bench/gallery/accelerate.sh").read_text()
+    named = re.findall(r"[a-z0-9-]+-large", script)
+    assert sorted(named) == sorted(name for name, row in ROWS.items() if row.device)
+    for name, row in ROWS.items():
+        words = row.train_words()
+        assert ("--device" in words) == bool(row.device), name
+        assert ("--steps" in words) == (row.steps is not None), name
+        assert ("--minutes" in words) == (row.steps is None), name
+
+
+def test_settings_of_the_rows_are_settings_of_their_models():
+    for row in ROWS.values():
+        plan = make_plan(row.model, row.preset, Wishes(minutes=1, settings=row.settings))
+        assert plan.name == row.model
+
+
+def test_trainings_alone_are_a_command(data, tmp_path, capsys):
+    asked = ["made", "nothing", "--data", str(data), "--out", str(tmp_path)]
+    with pytest.raises(ValueError, match="There is no row 'nothing'"):
+        training_main(asked)
+    assert measuring_main(["made", "--data", str(data), "--out", str(tmp_path)]) == 0
+    assert "made: not trained." in capsys.readouterr().err
+
+
 def test_what_cannot_be_run_is_said(tmp_path, capsys):
     assert gallery_main(["nothing", "--data", str(tmp_path)]) == 1
     assert "There is no row 'nothing'" in capsys.readouterr().err
@@ -171,11 +220,12 @@ def test_a_table_worked_by_hand(monkeypatch):
     monkeypatch.setitem(ROWS, "tried", Row("tried", "a try", "vae", published="≤ 80.00"))
     found = {
         "parameters": 1_234_000, "steps": 1500, "minutes": 20.2, "nats": 18.04,
+        "device": "NVIDIA H200",
         "figures": {"nll_importance_weighted": 88.125, "nll_bound": 91.5, "samples": 50},
     }  # fmt: skip
     lines = render_table(Table("binary", ("tried", "made")), {"tried": found}).splitlines()
     assert lines[2] == (
-        "| [`tried`](models/tried.json) | a try | 1.23 M | 1,500 | 20 | 18.0 nats | "
+        "| [`tried`](models/tried.json) | a try | 1.23 M | 1,500 | 20 | H200 | 18.0 nats | "
         "**≤ 88.12** (50 draws), ≤ 91.50 (one) | ≤ 80.00 |"
     )
     assert lines[-1] == "Not measured yet: `made`."

@@ -1,7 +1,9 @@
-"""Ways between two latent vectors."""
+"""Draws of latent vectors, and ways between two."""
 
 import torch
 from torch import Tensor
+
+from models.nn.noise import normal
 
 
 def straight(a: Tensor, b: Tensor, share: float) -> Tensor:
@@ -28,3 +30,9 @@ def spherical(a: Tensor, b: Tensor, share: float) -> Tensor:
     arc = (torch.sin((1 - share) * angle) * units[0] + torch.sin(share * angle) * units[1]) / sine
     length = torch.lerp(lengths[0], lengths[1], share)
     return torch.where(sine > 1e-4, arc * length, straight(a, b, share))
+
+
+def reparameterise(mean: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:
+    """mean + std * noise (Kingma and Welling, 2014): two of (B, D) -> (B, D)."""
+    noise = normal(tuple(mean.shape), mean, generator)
+    return mean + (0.5 * log_var).exp() * noise

@@ -10,6 +10,7 @@ steps, or H + W - 1, and not H W. While a picture is drawn, ``draw`` gives the s
 and states are remembered from pixel to pixel.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -190,6 +191,7 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return o * torch.tanh(c), c
 
 
+@cache
 def diagonals(
     H: int, W: int, device: torch.device
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], list[int]]:

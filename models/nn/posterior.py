@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.nn.latent import spherical, straight
+from models.nn.noise import normal
 from models.nn.rate import gaussian_kl, gaussian_log_prob
 
 
@@ -41,7 +42,7 @@ class NormalPosterior:
         self, location: Tensor, log_var: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """A draw z (B, D), with its gradient, and log p(z) - log q(z) in nats (B,)."""
-        noise = torch.randn(location.shape, generator=generator).to(location)
+        noise = normal(tuple(location.shape), location, generator)
         z = location + (0.5 * log_var).exp() * noise
         zeros = torch.zeros_like(z)
         return z, gaussian_log_prob(z, zeros, zeros) - gaussian_log_prob(z, location, log_var)
@@ -56,7 +57,9 @@ class NormalPosterior:
 
     def prior_draw(self, n: int, dims: int, generator: torch.Generator) -> Tensor:
         """``n`` draws from the prior: (n, D)."""
-        return math.sqrt(self.temperature) * torch.randn(n, dims, generator=generator)
+        return math.sqrt(self.temperature) * torch.randn(
+            n, dims, generator=generator, device=generator.device
+        )
 
     def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
         """The point at ``share`` of the arc between two vectors: two of (B, D) -> (B, D)."""
@@ -104,7 +107,7 @@ class ProbitNormalPosterior:
 
     def prior_draw(self, n: int, dims: int, generator: torch.Generator) -> Tensor:
         """``n`` draws from the prior: (n, D)."""
-        z = 2 * torch.rand(n, dims, generator=generator) - 1
+        z = 2 * torch.rand(n, dims, generator=generator, device=generator.device) - 1
         if self.temperature == 1:
             return z
         return _squash(math.sqrt(2 * self.temperature) * torch.erfinv(z))

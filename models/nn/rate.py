@@ -30,18 +30,24 @@ class Rate:
     weight: float = 1.0
     warmup: float = 0.0
 
-    def penalty(self, kl: Tensor, weight: Tensor, progress: float) -> Tensor:
+    def penalty(self, kl: Tensor, weight: Tensor, progress: float | Tensor) -> Tensor:
         """What joins the loss, in nats.
 
         Args:
             kl: (B,) divergences.
             weight: Scalar, from ``adapt``.
-            progress: How much of the training has passed, 0 to 1.
+            progress: How much of the training has passed, 0 to 1; a scalar tensor or a number.
         """
         mean = kl.mean()
         if self.mode == "free_bits":
             mean = (mean - self.target).clamp(min=0)
-        return weight * mean * (min(1.0, progress / self.warmup) if self.warmup > 0 else 1.0)
+        return weight * mean * self._charge(progress)
+
+    def _charge(self, progress: float | Tensor) -> float | Tensor:
+        if self.warmup == 0:
+            return 1.0
+        share = progress / self.warmup
+        return share.clamp(max=1.0) if isinstance(share, Tensor) else min(1.0, share)
 
     def adapt(self, weight: Tensor, kl: Tensor) -> Tensor:
         """The next step's weight, from this step's weight (scalar) and divergences (B,)."""

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nn.dropout import keep
+
 Cell = Literal["lstm", "layer_norm", "hyper"]
 State = tuple[Tensor, ...]  # the first is the output
 
@@ -117,8 +119,7 @@ class Recurrent(nn.Module):
         """A mask (B, T, H) for ``forward`` that drops so large a share; None for 0."""
         if share == 0:
             return None
-        drawn = torch.rand(B, T, self.hidden, generator=generator) >= share
-        return drawn.to(self.back.weight) / (1 - share)
+        return keep((B, T, self.hidden), share, self.back.weight, generator)
 
 
 class Scaling(nn.Module):

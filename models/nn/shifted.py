@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.nn.dropout import keep
+
 DOWN, DOWN_RIGHT = (2, 3), (2, 2)  # the kernels of the two streams
 
 
@@ -95,8 +97,7 @@ class GatedBlock(nn.Module):
             inner = inner + self.beside(concat_elu(beside))
         inner = concat_elu(inner)
         if generator is not None and self.dropout:
-            kept = torch.rand(inner.shape, generator=generator) >= self.dropout
-            inner = inner * kept.to(inner) / (1 - self.dropout)
+            inner = inner * keep(tuple(inner.shape), self.dropout, inner, generator)
         inner = self.second(inner)
         if self.condition is not None:
             inner = inner + self.condition(condition)[:, :, None, None]

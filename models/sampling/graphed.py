@@ -19,7 +19,7 @@ from torch import Tensor
 from models.nn.onlookers import show
 from models.sampling.row_layers import Buffers
 
-BURST = 4  # passes on a GPU between two looks at whether something changed: a look waits for all
+BURST = 1  # passes on a GPU between two looks at whether something changed; measured, docs/speed.md
 WARM = 2  # calls before a graph is captured, in which libraries take the memory they need
 CAPTURING = threading.Lock()  # torch can have one capture under way in a process
 

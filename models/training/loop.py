@@ -7,8 +7,10 @@ stopped and resumed ends with the same weights as one that was not.
 import itertools
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from models.training.photos import PhotoTensors
 from models.training.processes import Processes
 from models.training.protocols import Batch, GenerativeModel, Player, StrokeBatch
 from models.training.recipe import Recipe
+from models.training.recording import Recording
 from models.training.strokes import StrokeTensors
 from models.training.views import draw_view, to_float
 
@@ -66,6 +69,7 @@ class Run:
         self.players: tuple[Player, ...] = self.model.players()
         self.optimisers = [_optimiser(player, self.recipe) for player in self.players]
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.recordings: dict[str, Recording | None] = {}  # None where it cannot be recorded
         self.bf16 = _use_bf16(self.recipe, next(self.model.parameters()).device)
 
     @property
@@ -98,11 +102,15 @@ class Run:
     ) -> dict[str, float]:
         for group in optimiser.param_groups:
             group["lr"] = rate
-        device = next(self.model.parameters()).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
-            parts = player.loss(batch)
-        optimiser.zero_grad()
-        parts["loss"].backward()  # type: ignore[no-untyped-call]
+        recording = self._recording(player, batch)
+        if recording is not None:
+            parts = recording.repeat(batch)
+        else:
+            device = next(self.model.parameters()).device.type
+            with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
+                parts = player.loss(batch)
+            optimiser.zero_grad()
+            parts["loss"].backward()  # type: ignore[no-untyped-call]
         self.processes.average_gradients(player.parameters())
         norm = torch.nn.utils.clip_grad_norm_(player.parameters(), self.recipe.clip)
         if not torch.isfinite(norm):
@@ -112,7 +120,23 @@ class Run:
                 "Train with a lower learning rate (--learning-rate), or with --precision fp32."
             )
         optimiser.step()
-        return {key: value.item() for key, value in parts.items()} | {"gradient": norm.item()}
+        # One transfer for all of them: each waits until an accelerator has done what it was given.
+        told = torch.stack([value.detach().float() for value in (*parts.values(), norm)]).tolist()
+        return dict(zip((*parts, "gradient"), told, strict=True))
+
+    def _recording(self, player: Player, batch: Batch | StrokeBatch) -> Recording | None:
+        """The player's step as one piece of work, on an accelerator that takes such."""
+        if not player.repeats or next(self.model.parameters()).device.type != "cuda":
+            return None
+        if player.name not in self.recordings:
+            try:
+                self.recordings[player.name] = Recording(
+                    self.model, player.parameters(), player.loss, batch, bf16=self.bf16
+                )
+            except RuntimeError as error:
+                warnings.warn(f"Steps are not recorded, so slower: {error}", stacklevel=2)
+                self.recordings[player.name] = None
+        return self.recordings[player.name]
 
     def _learning_rate(self) -> float:
         """Linear warm-up by steps, cosine descent by progress."""
@@ -160,11 +184,14 @@ class Run:
     def _update_average(self) -> None:
         """Move the averaged weights a little; faster in the beginning, when all is new."""
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        moved: tuple[list[Tensor], list[Tensor]] = ([], [])
         for key, value in self.model.state_dict().items():
             if value.is_floating_point():
-                self.average[key].lerp_(value, 1 - decay)
+                moved[0].append(self.average[key])
+                moved[1].append(value)
             else:
                 self.average[key].copy_(value)
+        torch._foreach_lerp_(*moved, 1 - decay)
 
     # -- stop and go on ------------------------------------------------------------------------
 
@@ -242,11 +269,19 @@ def photos_of_step(
 
 def pick_photos(items: Tensor, groups: Tensor, generator: torch.Generator) -> Tensor:
     """One random photo of each item: (B,) items -> (B,) numbers of photos."""
-    order = torch.argsort(groups, stable=True)
-    counts = torch.bincount(groups)
-    starts = counts.cumsum(0) - counts
+    order, counts, starts = _places(groups)
     offset = (torch.rand(len(items), generator=generator) * counts[items]).long()
     return order[starts[items] + offset]
+
+
+@lru_cache(maxsize=2)
+def _places(groups: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The photos by item (N,), and how many each item has and where they begin, two of (items,).
+
+    Remembered: it is the same for all steps of a training.
+    """
+    counts = torch.bincount(groups)
+    return torch.argsort(groups, stable=True), counts, counts.cumsum(0) - counts
 
 
 def shrink(pictures: Tensor, side: int) -> Tensor:

@@ -6,6 +6,7 @@ each source in epochs of its own: each item of a source is seen once before one 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -74,8 +75,13 @@ def items_of_step(parts: Sequence[Part], batch: int, seed: int, step: int) -> Te
     for number, (part, size) in enumerate(zip(parts, share_out(parts, batch), strict=True)):
         if size:
             epoch, place = divmod(step, part.items // size)
-            order = torch.Generator().manual_seed((seed + 104_729 * number) * 7_919 + epoch)
-            permutation = torch.randperm(part.items, generator=order)
+            permutation = _shuffle(part.items, (seed + 104_729 * number) * 7_919 + epoch)
             chosen.append(first + permutation[place * size : (place + 1) * size])
         first += part.items
     return torch.cat(chosen)
+
+
+@lru_cache(maxsize=8)
+def _shuffle(count: int, seed: int) -> Tensor:
+    """A permutation (count,), kept for the steps of its epoch."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))

@@ -18,20 +18,22 @@ class Batch:
             should not matter (background, position, light).
         targets: (V, B, C, h, w) float in [-1, 1]; what a decoder should draw for each view.
         step_seed: Seeds whatever else the step draws, so that a resumed run repeats itself.
-        progress: How much of the training has passed, 0 to 1.
+        progress: How much of the training has passed, 0 to 1; a scalar tensor in a recorded step.
         shapes: (V, B, S) what shape each view's item has, of unit length; zero where unknown. None
             where no item was cut out (see ``models.training.shapes``).
+        source: Where noise comes from instead (``models.training.recording``).
     """
 
     views: Tensor
     targets: Tensor
     step_seed: int
-    progress: float = 1.0
+    progress: float | Tensor = 1.0
     shapes: Tensor | None = None
+    source: torch.Generator | None = None
 
     def generator(self) -> torch.Generator:
         """A generator that gives the same numbers for the same step."""
-        return torch.Generator().manual_seed(self.step_seed)
+        return self.source or torch.Generator().manual_seed(self.step_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,18 @@ class StrokeBatch:
     Attributes:
         strokes: (B, N_max, 5) drawings in the 5-element format (see ``models.strokes``).
         step_seed: Seeds whatever else the step draws, so that a resumed run repeats itself.
-        progress: How much of the training has passed, 0 to 1.
+        progress: How much of the training has passed, 0 to 1; a scalar tensor in a recorded step.
+        source: Where noise comes from instead (``models.training.recording``).
     """
 
     strokes: Tensor
     step_seed: int
-    progress: float = 1.0
+    progress: float | Tensor = 1.0
+    source: torch.Generator | None = None
 
     def generator(self) -> torch.Generator:
         """A generator that gives the same numbers for the same step."""
-        return torch.Generator().manual_seed(self.step_seed)
+        return self.source or torch.Generator().manual_seed(self.step_seed)
 
 
 class Player(NamedTuple):
@@ -65,6 +69,8 @@ class Player(NamedTuple):
         parameters: What the player moves.
         loss: What the player minimises.
         every: The player has a turn in every so many steps: 1 is each, 5 the fifth, the tenth...
+        repeats: The loss runs the same kernels whatever the batch holds, so that on an accelerator
+            a step can be recorded and repeated (``models.training.recording``).
         betas: Decay of the optimiser's two running means.
     """
 
@@ -73,6 +79,7 @@ class Player(NamedTuple):
     loss: Callable[[Any], dict[str, Tensor]]
     every: int = 1
     betas: tuple[float, float] = (0.9, 0.99)
+    repeats: bool = False
 
 
 class GenerativeModel(nn.Module, ABC):

@@ -244,10 +244,15 @@ def describe_run(plan: Plan, run: Run, means: Mapping[str, float]) -> dict[str, 
             "parameters": sum(p.numel() for p in run.model.parameters()),
             "processes": run.processes.world,
             "precision": "bf16" if run.bf16 else "fp32",
+            "device": _device_name(next(run.model.parameters()).device),
             "machine": f"{platform.machine()}, torch {torch.__version__}, "
             f"{torch.get_num_threads()} threads a process",
         }
     }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _log(

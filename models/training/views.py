@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from models.training.photos import PhotoTensors
 from models.training.recipe import Views
 
+STILL = Views.none()
+
 
 def draw_view(
     photos: PhotoTensors, index: Tensor, side: int, views: Views, generator: torch.Generator
@@ -26,6 +28,8 @@ def draw_view(
         (B, C, S, S) float in [-1, 1].
     """
     photo = to_float(photos.pixels[index])
+    if views == STILL and photo.shape[-1] == side:
+        return photo
     grid = _affine_grid(len(index), side, views, generator)
     view = F.grid_sample(photo, grid, padding_mode="border", align_corners=False)
     if views.swap > 0 and len(photos.backgrounds):

@@ -66,6 +66,7 @@ def run_nll(
     limit: int | None,
     seed: int,
     record: bool,
+    device: str,
     as_json: bool,
 ) -> None:
     """Print the negative log-likelihood of a split: exact, or its bounds for a latent model.
@@ -75,6 +76,7 @@ def run_nll(
     told: dict[str, Any]
     use_one_thread()
     weights = load_weights(find_weights(name))
+    weights.model.to(device)
     if weights.model.modality == "strokes":
         told = measure_strokes(weights, data, split=split, samples=samples, limit=limit, seed=seed)
         if as_json:
@@ -99,7 +101,7 @@ def run_nll(
 
     def keep(x: Tensor, nats: Tensor) -> None:
         if record:
-            rows = zip(nats.tolist(), x, strict=True)
+            rows = zip(nats.tolist(), x.cpu(), strict=True)
             kept.extend(score_of(value, to_pixels(picture)) for value, picture in rows)
 
     if scores_exactly(model):
@@ -130,7 +132,7 @@ def score_exactly(model: ExactLikelihoodModel, pictures: Pictures, keep: Keep) -
     """The figures of a model whose likelihood is exact; ``keep`` is told of every batch."""
     scores = []
     with torch.inference_mode():
-        for x in _shown(pictures):
+        for x in _shown(pictures, _device(model)):
             scores.append(model.score(x))
             keep(x, scores[-1])
     nll = -torch.cat(scores).double().mean().item()
@@ -144,7 +146,7 @@ def bound(
     generator = torch.Generator().manual_seed(seed)
     bounds, tighter = [], []
     with torch.inference_mode():
-        for x in _shown(pictures):
+        for x in _shown(pictures, _device(model)):
             bounds.append(model.elbo(x, x, generator=generator))
             tighter.append(model.log_prob(x, x, samples, generator=generator))
             keep(x, tighter[-1])
@@ -232,15 +234,20 @@ def _some(count: int, limit: int | None, seed: int) -> Sequence[int]:
     return chosen
 
 
-def _shown(pictures: Pictures) -> Iterator[Tensor]:
+def _shown(pictures: Pictures, device: torch.device) -> Iterator[Tensor]:
     """The batches, with a bar that says how many of the pictures are done."""
     bar = Bar(" pictures")
     done = 0
     for x in pictures.batches:
-        yield x
+        yield x.to(device)
         done += len(x)
         bar.show("score", done, pictures.count)
     bar.close()
+
+
+def _device(model: object) -> torch.device:
+    assert isinstance(model, torch.nn.Module)
+    return next(model.parameters()).device
 
 
 def _models_with_likelihood() -> list[str]:

@@ -64,7 +64,7 @@ def measure_strokes(
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[Tensor]] = {"l_r": [], "l_kl": [], "one": [], "many": []}
     with torch.inference_mode():
-        for x in _shown(drawings.rows):
+        for x in _shown(drawings.rows.to(next(weights.model.parameters()).device)):
             l_r, l_kl = model.terms(x, generator=generator)
             found["l_r"].append(l_r)
             found["l_kl"].append(l_kl)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 import models
 from models.training.checkpoint import WeightsError, find_weights, load_weights
 from models.training.config import SettingError, change, read_text, settings, unknown_setting
@@ -149,6 +151,9 @@ def run_training(
 ) -> Outcome:
     """Train, showing how it goes; stop politely when interrupted."""
     use_one_thread()
+    if device.startswith("cuda"):  # matrix products as convolutions are: with tensor cores
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True  # all steps are of one shape
     processes = Processes.join()
     leader = processes.rank == 0
     start = None if init is None else load_weights(find_weights(init))

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from service.commands.console import say
 from tests.bench.gallery.page import read_figures, render
-from tests.bench.gallery.pictures import write_cifar
-from tests.bench.gallery.rows import OUT, ROWS, find_row
+from tests.bench.gallery.row import OUT
+from tests.bench.gallery.rows import ROWS, find_row
 from tests.bench.gallery.running import Gallery
+from tests.bench.gallery.training import write_cifar
 from tests.bench.pages import fill_page
 from tests.bench.trainings import INTERRUPTED, StoppedError
 
@@ -90,7 +91,7 @@ def run_rows(asked: argparse.Namespace) -> None:
         gallery = Gallery(data, out, FIGURES)
     else:
         gallery = Gallery(data, out / "tries", out / "tries" / "page")
-        rows = [replace(row, minutes=asked.minutes) for row in rows]
+        rows = [replace(row, minutes=asked.minutes, steps=None) for row in rows]
     for row in rows:
         if asked.redraw:
             gallery.redraw(row)

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.bench.gallery.rows import ROWS, TABLES, Row, Table
-from tests.bench.gallery.running import PEN, told, told_measure
+from tests.bench.gallery.measuring import told_measure
+from tests.bench.gallery.row import Row, Table
+from tests.bench.gallery.rows import ROWS, TABLES
+from tests.bench.gallery.running import PEN
+from tests.bench.gallery.training import told
 from tests.bench.pages import in_lines, in_table
 
 Figures = Mapping[str, Mapping[str, Any]]
@@ -17,7 +20,7 @@ HEADS = {
     "likeness": ("KID", "real against real", "published"),
     "sketches": ("L_R", "L_KL", "nats a sketch"),
 }
-COMMON = ("row", "what", "parameters", "steps", "minutes", "z holds")
+COMMON = ("row", "what", "parameters", "steps", "minutes", "on", "z holds")
 SHEETS = "sheets"
 COMMANDS = "commands"
 WORDS = {
@@ -101,8 +104,14 @@ def _common(row: Row, found: Mapping[str, Any]) -> tuple[str, ...]:
         f"{found['parameters'] / 1e6:.2f} M",
         f"{found['steps']:,}",
         f"{found['minutes']:.0f}",
+        _machine(found.get("device", "cpu")),
         "" if nats is None else f"{nats:.1f} nats",
     )
+
+
+def _machine(device: str) -> str:
+    """``NVIDIA H200`` -> ``H200``; a training without an accelerator uses one core."""
+    return "a core" if device == "cpu" else device.removeprefix("NVIDIA ").split(" ")[0]
 
 
 def _reached(table: Table, name: str, figures: Figures) -> tuple[str, ...]:

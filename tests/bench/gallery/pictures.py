@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,29 +59,6 @@ def write_lattice(file: Path, side: int, step: int = 4) -> Path:
 def _spaced(count: int) -> list[int]:
     """``GIVEN`` places among so many, the first and the last left out."""
     return [(2 * number + 1) * count // (2 * GIVEN) for number in range(GIVEN)]
-
-
-def write_cifar(source: Path, folder: Path) -> None:
-    """The sheets of CIFAR-10 as folders of PNG files: 5,000 to train on, 10,000 to test.
-
-    Args:
-        source: Holds ``train_0.webp`` and ``test_10000.webp``, sheets of 32 x 32 tiles in rows of
-            100, with ``NAME_labels.npy`` and ``classes.txt``.
-        folder: Gets ``train/CLASS/NUMBER.png`` and ``test/CLASS/NUMBER.png``.
-    """
-    classes = (source / "classes.txt").read_text("utf-8").split()
-    for name, split in (("train_0", "train"), ("test_10000", "test")):
-        if (folder / split).is_dir():
-            continue
-        sheet = np.asarray(Image.open(source / f"{name}.webp").convert("RGB"))
-        labels = np.load(source / f"{name}_labels.npy", allow_pickle=False)
-        tiles = sheet.reshape(-1, 32, 100, 32, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3)
-        begun = folder / f".{split}"
-        for number, (tile, label) in enumerate(zip(tiles, labels, strict=False)):
-            file = begun / classes[int(label)] / f"{number:05}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(tile).save(file)
-        begun.rename(folder / split)
 
 
 def stack(files: Sequence[Path], out: Path) -> None:
@@ -169,8 +146,3 @@ def _box(glimpse: Sequence[float]) -> tuple[float, float, float, float]:
     half = max(side / 2, 0.5)
     left, top = (SCALE * (value + 0.5 - half) for value in (column, row))
     return left, top, left + 2 * SCALE * half, top + 2 * SCALE * half
-
-
-def short(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The same figures with five digits behind the point."""
-    return {k: round(v, 5) if isinstance(v, float) else v for k, v in told.items()}

@@ -1,98 +1,18 @@
 """The rows of the gallery: which presets are trained, how they are measured and what is drawn."""
 
-from dataclasses import dataclass
-from typing import Literal
+from tests.bench.gallery.accelerated import accelerate
+from tests.bench.gallery.row import BITS, CIFAR, FEATURES, GREY, SKETCHES, Row, Show, Table
 
-DATA, OUT = "$NITERU_DATA", "runs/gallery"  # as a reader would type them
-MINUTES = 6.0
-BITS = "binarized-mnist/binarized_mnist.npz"
-GREY = "mnist/train"
-SKETCHES = "sketches/kanji_short.npz"
-CIFAR = "cifar10/train"  # made beside the weights, see pictures.py
-FEATURES = "features"  # the row whose embedding compares pictures
 SMALL_PHOTOS = (  # an autoencoder for digits: what a feature net has to see
     "channels=1", "size=28", "target_size=28", "latent=32", "widths=16,32,64", "depths=1,1,1",
     "decoder_width=16", "recipe.batch_size=100", "recipe.precision=fp32",
 )  # fmt: skip
 
-Measure = Literal["nll", "kid", "none"]
-Show = Literal["samples", "completions", "reconstructions", "interpolation", "frames", "arithmetic"]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One training, what is measured of it and what is shown.
-
-    Attributes:
-        name: Of the row, its weights folder, its file of figures and its pictures.
-        about: What is special about it, in a table's words.
-        model: What is trained.
-        preset: Of the model.
-        settings: ``KEY=VALUE`` for ``niteru train --set``.
-        data: Below the data folder, or beside the weights (``cifar10/``).
-        measure: By which command.
-        test: What it is measured on; the same file, split ``test``, if empty.
-        samples: Importance samples of a bound.
-        limit: Only so many test pictures, drawn at random; None for all.
-        published: The published figure, as a table's cell.
-        shows: What is drawn.
-        minutes: Length of the training.
-        seed: Of everything random.
-    """
-
-    name: str
-    about: str
-    model: str
-    preset: str = "mnist"
-    settings: tuple[str, ...] = ()
-    data: str = BITS
-    measure: Measure = "nll"
-    test: str = ""
-    samples: int = 50
-    limit: int | None = None
-    published: str = ""
-    shows: tuple[Show, ...] = ("samples",)
-    minutes: float = MINUTES
-    seed: int = 0
-
-    def train_words(self, *, data: str = DATA, out: str = OUT) -> tuple[str, ...]:
-        """The words of the command that trains the row, without ``niteru``."""
-        words = ["train", self.model, "--data", place(self.data, data=data, out=out)]
-        words += ["--preset", self.preset]
-        words += [word for value in self.settings for word in ("--set", value)]
-        words += ["--minutes", f"{self.minutes:g}", "--seed", str(self.seed)]
-        return (*words, "--out", f"{out}/{self.name}")
-
-    def measure_words(self, *, data: str = DATA, out: str = OUT) -> tuple[str, ...]:
-        """The words of the command that measures the row; empty if nothing does."""
-        if self.measure == "none":
-            return ()
-        test = place(self.test or self.data, data=data, out=out)
-        words = ["evaluate", self.measure, f"{out}/{self.name}", "--data", test]
-        words += ["--features", f"{out}/{FEATURES}"] if self.measure == "kid" else []
-        words += ["--samples", str(self.samples)] if self.measure == "nll" else []
-        words += ["--limit", str(self.limit)] if self.limit else []
-        return tuple(words)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows side by side in docs/models.md, under markers of this name."""
-
-    name: str
-    rows: tuple[str, ...]
-
-
-def place(name: str, *, data: str = DATA, out: str = OUT) -> str:
-    """Where data lie: what the gallery makes itself beside the weights, else in the data folder."""
-    return f"{out if name.startswith('cifar10/') else data}/{name}"
-
-
 _LATENT: tuple[Show, ...] = ("samples", "reconstructions")
 _SMOOTH: tuple[Show, ...] = ("samples", "reconstructions", "interpolation")
 _PIXELS: tuple[Show, ...] = ("samples", "completions")
 
-ROWS: dict[str, Row] = {
+_PLAIN: dict[str, Row] = {
     row.name: row
     for row in (
         Row("made", "2 layers of 2,000 units, 32 masks", "made", published="86.64",
@@ -149,14 +69,26 @@ ROWS: dict[str, Row] = {
     )
 }  # fmt: skip
 
-TABLES = (
-    Table("binary", ("made", "made-one", "pixelcnn", "pixelcnn-gated", "pixelrnn-row", "pixelrnn",
-                     "multiscale", "vae", "vae-uniform", "draw", "draw-plain", "vlae", "pixelvae",
-                     "pixelvae2")),
-    Table("colour", ("pixelcnn-cifar", "pixelcnn-pp", "pixelrnn-cifar", "multiscale-cifar")),
-    Table("likeness", ("info-vae", "gan", "gan-wgan", "gan-cramer")),
-    Table("sketches", ("sketch-rnn", "sketch-rnn-omniglot", "sketch-rnn-quickdraw", "srnn", "rnn")),
-)  # fmt: skip
+# Small networks for minutes of one core; below them larger ones for minutes of an accelerator.
+ROWS = _PLAIN | accelerate(_PLAIN)
+
+_LISTED = {
+    "binary": ("made", "made-one", "pixelcnn", "pixelcnn-gated", "pixelrnn-row", "pixelrnn",
+               "multiscale", "vae", "vae-uniform", "draw", "draw-plain", "vlae", "pixelvae",
+               "pixelvae2"),
+    "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelrnn-cifar", "multiscale-cifar"),
+    "likeness": ("info-vae", "gan", "gan-wgan", "gan-cramer"),
+    "sketches": ("sketch-rnn", "sketch-rnn-omniglot", "sketch-rnn-quickdraw", "srnn", "rnn"),
+}  # fmt: skip
+
+
+def _with_large(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Each name, and behind it that of the large network, where there is one."""
+    both = ((name, f"{name}-large") for name in names)
+    return tuple(name for pair in both for name in pair if name in ROWS)
+
+
+TABLES = tuple(Table(name, _with_large(rows)) for name, rows in _LISTED.items())
 
 
 def find_row(name: str) -> Row:

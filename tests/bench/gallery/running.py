@@ -1,45 +1,31 @@
 """Training a row, measuring it and drawing its pictures, all by the public command line."""
 
 import json
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.training.weights import METRICS, fingerprint_weights, read_metrics, write_atomically
 from service.commands.console import cores, say
+from tests.bench.gallery.measuring import Ask, ask_niteru, measure_row, told_measure
 from tests.bench.gallery.pictures import (
     GIVEN,
     draw_curve,
     draw_frames,
-    short,
     stack,
-    write_cifar,
     write_digits,
     write_lattice,
     write_sketches,
 )
-from tests.bench.gallery.rows import BITS, CIFAR, FEATURES, ROWS, Row
-from tests.bench.trainings import NITERU, Command, TrainingError, call, call_niteru, train_once
-
-Ask = Callable[[Sequence[str]], str]
+from tests.bench.gallery.row import BITS, CIFAR, FEATURES, Row
+from tests.bench.gallery.rows import ROWS
+from tests.bench.gallery.training import told, train_row, write_cifar
+from tests.bench.trainings import Command, TrainingError, call, call_niteru
 
 MANY = 64  # pictures of a sheet of samples
 PEN = 0.4  # temperature of sketches: at 1 a pen wanders off after a few strokes
 SOME = 7  # completions of a picture
-
-
-def ask_niteru(words: Sequence[str]) -> str:
-    """Run ``niteru`` in a process of its own: what it prints.
-
-    Raises:
-        TrainingError: It failed.
-    """
-    done = subprocess.run([*NITERU, *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TrainingError(f"niteru {' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout
 
 
 @dataclass
@@ -77,32 +63,23 @@ class Gallery:
             TrainingError: A command failed, or the folder holds another training.
             StoppedError: The training was interrupted.
         """
-        data, out, folder = str(self.data), str(self.out), self.out / row.name
-        if row.data == CIFAR:
-            write_cifar(self.data / "cifar-10", self.out / "cifar10")
         if row.measure == "kid" and row.name != FEATURES:
             self.run(ROWS[FEATURES])
-        words = row.train_words(data=data, out=out)
-        train_once(row.name, words, folder, told=told(row), niteru=self.niteru, again=again)
+        folder = train_row(row, self.data, self.out, niteru=self.niteru, again=again)
+        if row.data == CIFAR:
+            write_cifar(self.data / "cifar-10", self.out / "cifar10")
         file = self.page / f"{row.name}.json"
         if _is_of(file, folder):
             say(f"{row.name}: {file} is measured.")
             return file
         self.page.mkdir(parents=True, exist_ok=True)
-        figures = self._measure(row)
+        figures = measure_row(row, self.data, self.out, ask=self.ask)
         self._draw(row, folder)
         curve = draw_curve(folder / "history.jsonl", self.page / f"{row.name}_curve.svg")
         about = describe(row, folder) | {"curve": curve, "figures": figures}
         write_atomically(file, (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode())
         say(f"{row.name}: {file}")
         return file
-
-    def _measure(self, row: Row) -> dict[str, Any]:
-        words = row.measure_words(data=str(self.data), out=str(self.out))
-        if not words:
-            return {}
-        say(f"{row.name}: niteru {' '.join(words)}")
-        return short(json.loads(self.ask((*words, "--json"))))
 
     def _draw(self, row: Row, folder: Path) -> None:
         strokes = row.model in {"sketch_rnn", "srnn"}
@@ -152,17 +129,6 @@ class Gallery:
         call(row.name, words, self.niteru)
 
 
-def told(row: Row) -> str:
-    """The command that trains a row, as a reader would type it."""
-    return "niteru " + " ".join(row.train_words())
-
-
-def told_measure(row: Row) -> str:
-    """The command that measures a row, as a reader would type it."""
-    words = row.measure_words()
-    return "niteru " + " ".join(words) if words else ""
-
-
 def describe(row: Row, folder: Path) -> dict[str, Any]:
     """What gave the figures: commands, length, size and machine."""
     training = read_metrics(folder)["training"]
@@ -173,6 +139,7 @@ def describe(row: Row, folder: Path) -> dict[str, Any]:
         "parameters": training["parameters"],
         "pictures": training.get("photos", training.get("sketches")),
         "nats": _nats(training["last_steps"]),
+        "device": training.get("device", "cpu"),
         "machine": f"{training['machine']}, {training['precision']}, {cores()} cores",
     }  # fmt: skip
 
