@@ -22,6 +22,7 @@ from indexer.pipeline import index_catalogue
 from indexer.protocols import Embedder, Engine, Entry, Item
 from service.app import create_app
 from service.settings import Settings
+from tests.service.clients import over_app
 
 # Ids that are awkward in a path, among plain ones.
 AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd")
@@ -193,6 +194,21 @@ def gallery(tmp_path_factory, make_weights) -> Path:
         if hasattr(models.find_preset(name, "tiny").config, "size"):  # a model of pictures
             make_weights(folder / "weights" / name, name=name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def pens(tmp_path_factory, make_weights) -> Path:
+    """A folder with weights of both stroke models and of one of pixels, which learned nothing."""
+    folder = tmp_path_factory.mktemp("pens")
+    for name in ("sketch_rnn", "srnn", "vae"):
+        make_weights(folder / "weights" / name, name=name)
+    return folder
+
+
+@pytest.fixture(params=["blocking", "awaiting"])
+def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Makes a Python client of a service, of each kind in turn: ``ask(client, key=...)``."""
+    return lambda served, **given: over_app(request.param, served.app, served.runner, **given)
 
 
 @pytest.fixture
