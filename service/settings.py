@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     )
     fetch_urls: bool = Field(
         default=False,
-        description="Whether a search may name the URL of its photo, which the server then "
+        description="Whether a request may name the URL of its photo, which the server then "
         "fetches: over http and https, from public addresses only.",
     )
     fetch_timeout: PositiveFloat = Field(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from service.client.calls import (
     JSON,
     PNG,
+    Body,
     Call,
     PhotoFile,
     as_texts,
@@ -87,6 +88,7 @@ def search_batch(
     photos: Sequence[PhotoFile] = (),
     *,
     item_ids: Sequence[str] = (),
+    urls: Sequence[str] = (),
     crop: Sequence[float] | None = None,
     crop_unit: Unit | None = None,
     limit: int | None = None,
@@ -104,6 +106,7 @@ def search_batch(
     Args:
         photos: Up to 64 with the items together.
         item_ids: Search by these items too.
+        urls: And by photos that the server fetches, if its settings allow that.
         crop: This and the others as of ``search``, for all of them; a crop goes with no items.
         crop_unit: See ``search``.
         limit: See ``search``.
@@ -117,8 +120,8 @@ def search_batch(
         filter: See ``search``.
     """
     options = given(
-        item_ids=item_ids, crop=box(crop), crop_unit=crop_unit, limit=limit, offset=offset,
-        score_threshold=score_threshold, group_by=group_by, group_size=group_size,
+        item_ids=item_ids, urls=urls, crop=box(crop), crop_unit=crop_unit, limit=limit,
+        offset=offset, score_threshold=score_threshold, group_by=group_by, group_size=group_size,
         collapse=collapse, exclude=exclude, exact=exact, filter=filter,
     )  # fmt: skip
     return Call(
@@ -131,12 +134,17 @@ def search_batch(
 
 
 def embed(
-    photo: PhotoFile, *, crop: Sequence[float] | None = None, crop_unit: Unit | None = None
+    photo: PhotoFile | None = None,
+    *,
+    url: str | None = None,
+    crop: Sequence[float] | None = None,
+    crop_unit: Unit | None = None,
 ) -> Call[Embedding]:
     """Read the vector that a search with this photo, or a part of it, would look for.
 
     Args:
         photo: As of ``search``.
+        url: See ``search``.
         crop: See ``search``.
         crop_unit: See ``search``.
     """
@@ -144,15 +152,15 @@ def embed(
         method="POST",
         path="/v1/embed",
         read=partial(read_as, Embedding),
-        form=as_texts(given(crop=box(crop), crop_unit=crop_unit)),
-        files=[upload("image", photo)],
         repeatable=True,
+        **one_photo(photo, url, given(crop=box(crop), crop_unit=crop_unit)),
     )
 
 
 def explain(
-    photo: PhotoFile,
+    photo: PhotoFile | None = None,
     *,
+    url: str | None = None,
     crop: Sequence[float] | None = None,
     crop_unit: Unit | None = None,
     draws: int | None = None,
@@ -163,28 +171,28 @@ def explain(
 
     Args:
         photo: As of ``search``.
+        url: See ``search``.
         crop: See ``search``.
         crop_unit: See ``search``.
         draws: Pictures to draw from the vector.
         nearest: Items to find.
         seed: Of the draws: the same seed, the same pictures.
     """
+    options = given(crop=box(crop), crop_unit=crop_unit, draws=draws, nearest=nearest, seed=seed)
     return Call(
         method="POST",
         path="/v1/explain",
         read=partial(read_as, Explanation),
-        form=as_texts(
-            given(crop=box(crop), crop_unit=crop_unit, draws=draws, nearest=nearest, seed=seed)
-        ),
-        files=[upload("image", photo)],
         headers={"Accept": JSON},
         repeatable=True,
+        **one_photo(photo, url, options),
     )
 
 
 def explain_sheet(
-    photo: PhotoFile,
+    photo: PhotoFile | None = None,
     *,
+    url: str | None = None,
     crop: Sequence[float] | None = None,
     crop_unit: Unit | None = None,
     draws: int | None = None,
@@ -192,17 +200,28 @@ def explain_sheet(
     seed: int | None = None,
 ) -> Call[bytes]:
     """Read the same as one picture, a PNG file; see ``explain``."""
+    options = given(crop=box(crop), crop_unit=crop_unit, draws=draws, nearest=nearest, seed=seed)
     return Call(
         method="POST",
         path="/v1/explain",
         read=read_bytes,
-        form=as_texts(
-            given(crop=box(crop), crop_unit=crop_unit, draws=draws, nearest=nearest, seed=seed)
-        ),
-        files=[upload("image", photo)],
         headers={"Accept": PNG},
         repeatable=True,
+        **one_photo(photo, url, options),
     )
+
+
+def one_photo(photo: PhotoFile | None, url: str | None, options: dict[str, Any]) -> Body:
+    """The body of a call about one photo, sent or named.
+
+    Raises:
+        TypeError: Not one of the two is given.
+    """
+    if (photo is None) == (url is None):
+        raise TypeError("one of photo and url is taken")
+    if photo is None:
+        return {"json": {"url": url, **options}}
+    return {"form": as_texts(options), "files": [upload("image", photo)]}
 
 
 def box(crop: Sequence[float] | None) -> str | None:

@@ -177,8 +177,16 @@ def test_a_url_is_sent_as_one(asked):
     with pytest.raises(package.InvalidRequestError, match="NITERU_FETCH_URLS") as refused:
         asked.search(url="https://photos.example/a.jpg")
     assert refused.value.slug == "url-refused"
+    url = "https://photos.example/a.jpg"
+    for call in (asked.embed, asked.explain, asked.explain_sheet):
+        with pytest.raises(package.InvalidRequestError, match="url-refused"):
+            call(url=url)
+        with pytest.raises(TypeError, match="one of photo and url"):
+            call(b"photo", url=url)
+    with pytest.raises(package.InvalidRequestError, match="url-refused"):
+        asked.search_batch([b"photo"], urls=[url])
     with pytest.raises(TypeError, match="one of photo, item_id, url"):
-        asked.search(b"photo", url="https://photos.example/a.jpg")
+        asked.search(b"photo", url=url)
 
 
 def test_every_item_is_read_with_its_photo_whatever_its_id(asked, photos):
