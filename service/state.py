@@ -72,7 +72,10 @@ class State:
         )
         self.reindexer.recall()
         self.shelf = Shelf(
-            settings.store, searcher.engine, fingerprint=searcher.embedder.fingerprint
+            settings.store,
+            searcher.engine,
+            fingerprint=searcher.embedder.fingerprint,
+            refresh=searcher.refresh,
         )
 
     @classmethod
