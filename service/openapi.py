@@ -37,7 +37,7 @@ from service.errors import (
 )
 from service.keys import role_needed
 from service.queries import EXAMPLES, NEGATIVES, POSITIVES
-from service.schemas import ExplainOptions, Problem
+from service.schemas import EmbedUrlQuery, ExplainOptions, ExplainUrlQuery, Problem
 from service.schemas_items import BatchItem, BatchOptions, ItemOptions
 from service.schemas_jobs import ReindexOptions, ReindexResponse
 from service.schemas_models import (
@@ -77,8 +77,8 @@ UPLOAD_STATUSES = (400, 408, 413, 415, 422, 429, 503, 504)
 STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/search": (404, *UPLOAD_STATUSES),
     "/v1/search$": (502,),
-    "/v1/embed": UPLOAD_STATUSES,
-    "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 503, 504),
+    "/v1/embed": (502, *UPLOAD_STATUSES),
+    "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 502, 503, 504),
     "/v1/items": (404, 429, 503, 504),
     "/v1/items/{item_id}/image": (422,),
     "/v1/generations": (503, 504),
@@ -105,8 +105,8 @@ MODELS, ONE_MODEL = "/v1/models", "/v1/models/{name}/"
 ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnknownItemError: ("/v1/search", "/v1/items"),
     PhotoMissingError: ("/v1/search", "/v1/items"),
-    UrlRefusedError: ("/v1/search$",),
-    UrlFailedError: ("/v1/search$",),
+    UrlRefusedError: ("/v1/search", "/v1/embed", "/v1/explain"),
+    UrlFailedError: ("/v1/search$", "/v1/embed", "/v1/explain"),
     NoDecoderError: ("/v1/explain",),
     CannotExplainError: ("/v1/explain",),
     StoreBusyError: ("/v1/items", "/v1/generations/"),
@@ -249,7 +249,7 @@ def extra_schemas() -> dict[str, Any]:
         ItemQuery, UrlQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions,
         ArithmeticOptions, FrameOptions, SketchCompletionQuery, SketchReconstructionQuery,
         SketchInterpolationQuery, SketchArithmeticQuery, ReindexOptions, ReindexResponse,
-        ItemOptions, BatchOptions, BatchSearchOptions,
+        ItemOptions, BatchOptions, BatchSearchOptions, EmbedUrlQuery, ExplainUrlQuery,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)

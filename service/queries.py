@@ -1,10 +1,13 @@
 """Reading what to search for: a photo, an item, or several of both as examples for and against."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fastapi import Request
 
+from service.cropping import CropOptions, crop_of
 from service.errors import InvalidRequestError
 from service.forms import files_of, others_of
 from service.schemas_search import ExamplesQuery, ItemQuery, SearchOptions, UrlQuery
@@ -20,12 +23,14 @@ from service.uploads import (
     parsed_form,
     read_bare,
     read_fields,
+    read_photo,
     validate,
 )
 
 POSITIVES, NEGATIVES = "positives", "negatives"
 EXAMPLES = 16  # of each kind
 FIELDS = {IMAGE_FIELD: 1, POSITIVES: EXAMPLES, NEGATIVES: EXAMPLES}
+Cropped = TypeVar("Cropped", bound=CropOptions)
 Example = bytes | str  # the bytes of a photo's file, or the id of an item
 
 
@@ -72,6 +77,33 @@ async def read_query(request: Request, options: SearchOptions) -> Query:
         given = others_of(form, ExamplesQuery, FIELDS)
     asked = validate(ExamplesQuery, merge(options, given))
     return examples((*image, *positives, *asked.positives), (*negatives, *asked.negatives), asked)
+
+
+async def read_photo_or_url(
+    request: Request,
+    options: Cropped,
+    named: type[Cropped],
+    fetch: Callable[[str], Awaitable[bytes]],
+) -> ImageQuery[Cropped]:
+    """Read a photo, or fetch the one that JSON names by its URL.
+
+    Args:
+        request: Its body has not been read yet.
+        options: Those of the query string.
+        named: The same with a ``url``.
+        fetch: Reads the photo at a URL; wrong options are told before.
+
+    Raises:
+        UnsupportedFormatError: A Content-Type that is none of the accepted ones.
+        MalformedBodyError, InvalidRequestError, UnusableImageError: See ``service.errors``.
+        UrlRefusedError, UrlFailedError, UploadTooLargeError: See ``service.fetching``.
+    """
+    if content_type(request) != JSON:
+        return await read_photo(request, options, expected=f"{BODIES}, or {JSON} with a 'url'")
+    asked = validate(named, merge(options, parse_json(named, await request.body())))
+    crop_of(asked)
+    url: str = asked.model_dump()["url"]
+    return ImageQuery(await fetch(url), asked)
 
 
 def read_named(body: bytes, options: SearchOptions) -> ItemQuery | UrlQuery | Examples:

@@ -27,6 +27,7 @@ async def get_facets(state: Shared, options: Annotated[FacetOptions, Query()]) -
     engine, where = state.searcher.engine, options.where
 
     def read() -> FacetsResponse:
+        state.searcher.refresh()
         return FacetsResponse(
             total=engine.count(where),
             attributes=[
@@ -52,6 +53,7 @@ async def get_map(request: Request, state: Shared) -> MapResponse:
     engine = state.searcher.engine
 
     def read() -> tuple[str, list[Place]]:
+        state.searcher.refresh()
         try:
             return engine.generation, engine.layout()
         except indexer.errors.GenerationCorruptError as error:

@@ -9,12 +9,12 @@ from fastapi.responses import Response
 from service.cropping import CropOptions, crop_of
 from service.explanation import Explanation, Neighbour, draw_explanation, encode, to_png
 from service.negotiation import JSON, PNG, quality
+from service.queries import read_photo_or_url
 from service.routes_search import BINARY, IMAGE_BODIES, hits
-from service.schemas import ExplainOptions, ExplainResponse
+from service.schemas import ExplainOptions, ExplainResponse, ExplainUrlQuery
 from service.schemas_search import SearchOptions
 from service.searcher import Answer, Match, Stopwatch
 from service.state import Shared, State
-from service.uploads import read_photo
 
 router = APIRouter(tags=["search"])
 
@@ -23,6 +23,7 @@ EXPLAIN_BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": {"$ref": "#/components/schemas/ExplainForm"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/ExplainUrlQuery"}},
             **IMAGE_BODIES,
         },
     }
@@ -48,10 +49,11 @@ async def explain(
     """Draw again what the vector of a photo says, and show the items nearest to it.
 
     What all drawings share, the vector says; where they differ, it leaves that open. Send the photo
-    as for a search; the answer is a picture unless the header `Accept` prefers JSON.
+    as for a search, or JSON with its `url`, where the server's settings allow that. The answer is a
+    picture unless the header `Accept` prefers JSON.
     """
     with state.admission, state.explainer.admission:
-        query = await read_photo(request, options)
+        query = await read_photo_or_url(request, options, ExplainUrlQuery, state.fetch)
         crop = crop_of(query.options)
         pixels = await state.run(lambda: state.searcher.decode(query.data, crop))
         answer = await nearest(state, query.data, query.options.nearest, query.options)

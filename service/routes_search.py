@@ -9,14 +9,18 @@ from fastapi import APIRouter, Query, Request
 from service.cropping import CropOptions, crop_of, refuse_crop
 from service.errors import (
     InvalidRequestError,
+    OverloadedError,
     UnknownItemError,
     UnsupportedFormatError,
     UnusableImageError,
+    UploadTooLargeError,
+    UrlFailedError,
+    UrlRefusedError,
 )
 from service.forms import read_files
-from service.queries import Examples, read_query
+from service.queries import Examples, read_photo_or_url, read_query
 from service.routes_items import describe
-from service.schemas import EmbedResponse, Hit, SearchResponse, Timings
+from service.schemas import EmbedResponse, EmbedUrlQuery, Hit, SearchResponse, Timings
 from service.schemas_search import (
     MANY,
     BatchAnswer,
@@ -27,13 +31,25 @@ from service.schemas_search import (
     UrlQuery,
 )
 from service.searcher import Answer, Stopwatch
-from service.state import Shared
-from service.uploads import IMAGE_FIELD, ImageQuery, read_photo
+from service.state import Shared, State
+from service.uploads import IMAGE_FIELD, ImageQuery
 
 router = APIRouter(tags=["search"])
 
 # What may be wrong with one search of many; the others are answered all the same.
-REFUSALS = (UnknownItemError, UnsupportedFormatError, UnusableImageError, InvalidRequestError)
+REFUSALS = (
+    UnknownItemError,
+    UnsupportedFormatError,
+    UnusableImageError,
+    InvalidRequestError,
+    UrlRefusedError,
+    UrlFailedError,
+    UploadTooLargeError,
+    OverloadedError,
+)
+# Photos that a batch fetches and has in memory at once; the others wait, and leave other requests
+# some of the fetches that the server makes at once.
+FETCHED_AT_ONCE = 4
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 IMAGE_BODIES: dict[str, Any] = {
@@ -74,6 +90,7 @@ EMBED_BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": {"$ref": "#/components/schemas/ImageForm"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/EmbedUrlQuery"}},
             **IMAGE_BODIES,
         },
     }
@@ -100,7 +117,9 @@ async def search(
         with watch.step("receive"):
             query = await read_query(request, options)
             if isinstance(query, UrlQuery):
-                query = ImageQuery(await state.fetch(query.url, query), query)
+                state.selection(query)  # wrong options are told before anything is fetched
+                crop_of(query)
+                query = ImageQuery(await state.fetch(query.url), query)
         if isinstance(query, ItemQuery):
             answer = await state.search_item(query.item_id, query, watch)
         elif isinstance(query, Examples):
@@ -117,24 +136,23 @@ async def search_batch(
 ) -> BatchSearchResponse:
     """Search by several photos, items, or both: a bad one fails no other.
 
-    Photos are files `image` of a form; items are `item_ids`, in the form, the query or JSON. The
-    other options hold for all of them; a `crop` is that of each photo, and goes with no items.
+    Photos are files `image` of a form, or stand at `urls`, where the server's settings allow that;
+    items are `item_ids`; both of these in the form, the query or JSON. The other options hold for
+    all of them; a `crop` is that of each photo, and goes with no items.
     """
     watch = Stopwatch()
     with state.admission, watch.step("total"):
         with watch.step("receive"):
             asked = await read_files(request, options, {IMAGE_FIELD: MANY}, or_json=True)
-        photos, names = asked.files.get(IMAGE_FIELD, ()), asked.options.item_ids
-        if not 1 <= len(photos) + len(names) <= MANY:
-            raise InvalidRequestError(
-                f"There are {len(photos)} photos and {len(names)} items to search with; expected "
-                f"1 to {MANY} together, as files '{IMAGE_FIELD}' and 'item_ids'.",
-                extensions={"errors": [{"field": IMAGE_FIELD, "message": f"expected 1 to {MANY}"}]},
-            )
-        state.selection(asked.options)  # wrong options are wrong for all
-        crop_of(asked.options)
-        if names:
-            refuse_crop(asked.options, "Items are searched with as they were indexed, whole.")
+        photos = asked.files.get(IMAGE_FIELD, ())
+        names, urls = asked.options.item_ids, asked.options.urls
+        check_batch(state, len(photos), asked.options)
+        few = asyncio.Semaphore(FETCHED_AT_ONCE)
+
+        async def at_url(url: str) -> Answer:
+            async with few:
+                data = await state.fetch(url)
+                return await state.search_image(data, asked.options, watch, alone=False)
 
         async def one(name: str, found: Coroutine[Any, Any, Answer]) -> BatchAnswer:
             try:
@@ -153,21 +171,42 @@ async def search_batch(
             one(str(number), state.search_image(data, asked.options, watch, alone=False))
             for number, data in enumerate(photos)
         )
+        by_url = (one(url, at_url(url)) for url in urls)
         by_item = (one(name, state.search_item(name, asked.options, watch)) for name in names)
-        answers = await asyncio.gather(*by_photo, *by_item)
+        answers = await asyncio.gather(*by_photo, *by_url, *by_item)
     state.metrics.note_steps(watch.timings)
     return BatchSearchResponse(answers=list(answers), timings_ms=timings(watch))
+
+
+def check_batch(state: State, photos: int, options: BatchSearchOptions) -> None:
+    """Refuse a batch whose size or options are wrong, which is wrong for all of it."""
+    urls, names = len(options.urls), len(options.item_ids)
+    if not 1 <= photos + urls + names <= MANY:
+        raise InvalidRequestError(
+            f"There are {photos} photos, {urls} URLs and {names} items to search with; expected "
+            f"1 to {MANY} together, as files '{IMAGE_FIELD}', 'urls' and 'item_ids'.",
+            extensions={"errors": [{"field": IMAGE_FIELD, "message": f"expected 1 to {MANY}"}]},
+        )
+    state.selection(options)
+    crop_of(options)
+    if names:
+        refuse_crop(options, "Items are searched with as they were indexed, whole.")
+    if urls:
+        state.fetches()
 
 
 @router.post("/embed", summary="Embed an image", openapi_extra=EMBED_BODY)
 async def embed(
     request: Request, state: Shared, options: Annotated[CropOptions, Query()]
 ) -> EmbedResponse:
-    """Answer the vector that a search with this photo, or with a part of it, would look for."""
+    """Answer the vector that a search with this photo, or with a part of it, would look for.
+
+    Send the photo as for a search, or JSON with its `url`, where the server's settings allow that.
+    """
     watch = Stopwatch()
     with state.admission, watch.step("total"):
         with watch.step("receive"):
-            query = await read_photo(request, options)
+            query = await read_photo_or_url(request, options, EmbedUrlQuery, state.fetch)
         vector = await state.embed(query.data, watch, crop_of(query.options))
     state.metrics.note_steps(watch.timings)
     return EmbedResponse(

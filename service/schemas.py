@@ -6,6 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.cropping import CropOptions
 
+PhotoUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        description="Of a JPEG, PNG or WebP on the public web, over http or https; the server "
+        "fetches it, where its settings allow that.",
+    ),
+]
+URL_EXAMPLE = "https://shop.example/photos/canvas-low.jpg"
 ItemId = Annotated[str, Field(min_length=1, max_length=1024, description="The shop's own id.")]
 Attributes = dict[str, str | int | float | bool | None]
 Png = Annotated[
@@ -121,6 +131,26 @@ class ExplainOptions(CropOptions):
     seed: Annotated[
         int, Field(ge=0, lt=2**63, description="Of the draws: the same seed, the same pictures.")
     ] = 0
+
+
+class ExplainUrlQuery(ExplainOptions):
+    """Explain a photo that the server fetches, where its settings allow that."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"url": URL_EXAMPLE, "draws": 2}]}
+    )
+
+    url: PhotoUrl
+
+
+class EmbedUrlQuery(CropOptions):
+    """Embed a photo that the server fetches, where its settings allow that."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"url": URL_EXAMPLE}]}
+    )
+
+    url: PhotoUrl
 
 
 class ExplainResponse(BaseModel):

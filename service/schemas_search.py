@@ -12,8 +12,10 @@ from service.schemas import (
     HIT_EXAMPLE,
     ITEM_EXAMPLE,
     TIMINGS_EXAMPLE,
+    URL_EXAMPLE,
     Hit,
     ItemId,
+    PhotoUrl,
     Timings,
 )
 from service.selection import MOST
@@ -128,19 +130,10 @@ class UrlQuery(SearchOptions):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={
-            "examples": [{"url": "https://shop.example/photos/canvas-low.jpg", "limit": 5}]
-        },
+        json_schema_extra={"examples": [{"url": URL_EXAMPLE, "limit": 5}]},
     )
 
-    url: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=2048,
-            description="Of a JPEG, PNG or WebP on the public web, over http or https.",
-        ),
-    ]
+    url: PhotoUrl
 
 
 class ExamplesQuery(SearchOptions):
@@ -175,13 +168,24 @@ class BatchSearchOptions(SearchOptions):
         list[ItemId],
         Field(max_length=MANY, description="Search by these items too; may be repeated."),
     ] = []
+    urls: Annotated[
+        list[PhotoUrl],
+        Field(
+            max_length=MANY,
+            description="Search by the photos at these URLs too, which the server fetches, where "
+            "its settings allow that; may be repeated.",
+        ),
+    ] = []
 
 
 class BatchAnswer(BaseModel):
     """What one search of a batch found, or what is wrong with it."""
 
     query: Annotated[
-        str, Field(description="The photo's place among those sent, from 0; or the item's id.")
+        str,
+        Field(
+            description="The photo's place among those sent, from 0; or its URL; or the item's id."
+        ),
     ]
     status: Annotated[int, Field(description="200, or what a single search would have answered.")]
     detail: Annotated[str | None, Field(description="What is wrong, if something is.")] = None
@@ -191,7 +195,7 @@ class BatchAnswer(BaseModel):
 
 
 class BatchSearchResponse(BaseModel):
-    """The answers, photos first, each kind in the order of the request."""
+    """The answers: photos, those at URLs, items; each kind in the order of the request."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -255,12 +255,16 @@ class Searcher:
     def refresh(self) -> None:
         """Take up a newly published generation, looking for one no more often than asked.
 
+        As long as there is none at all, every call looks, and waits for another that does: what
+        comes next could only be refused.
+
         A generation that does not fit the weights, or is damaged, is not taken up: the one being
         served goes on, and ``refused`` says why.
         """
-        if self.clock() - self._refreshed < self.refresh_interval:
+        waiting = self.serving() is None
+        if not waiting and self.clock() - self._refreshed < self.refresh_interval:
             return
-        if not self._refreshing.acquire(blocking=False):
+        if not self._refreshing.acquire(blocking=waiting):
             return  # another thread is at it: this search need not wait for it
         try:
             self._take_up()

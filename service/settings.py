@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PositiveFloat,
@@ -31,6 +32,7 @@ from pydantic_settings import (
 )
 
 from indexer.runtime import Runtime
+from service.origins import check_origin
 
 PREFIX = "NITERU_"
 
@@ -98,7 +100,9 @@ class Settings(BaseSettings):
         description="Requests a minute that each key may make, or each address without keys; "
         "as many may come at once. Without it, there is no such limit.",
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(check_origin)], ...], NoDecode, BeforeValidator(split)
+    ] = Field(
         default=(),
         description="Web pages that browsers may let call the server, by origin "
         "(`https://shop.example`), with commas between them; `*` for all. Without any, none.",
@@ -117,7 +121,7 @@ class Settings(BaseSettings):
     )
     fetch_urls: bool = Field(
         default=False,
-        description="Whether a search may name the URL of its photo, which the server then "
+        description="Whether a request may name the URL of its photo, which the server then "
         "fetches: over http and https, from public addresses only.",
     )
     fetch_timeout: PositiveFloat = Field(
@@ -246,7 +250,8 @@ def load_settings(shipped: str, /, **options: object) -> Settings:
             if found["type"] == "missing":
                 wrong.append(f"{name} is missing: give --{name}, or set {PREFIX}{name.upper()}.")
             elif name:
-                wrong.append(f"{name} is {found['input']!r}: {found['msg']}.")
+                why = found["msg"].removeprefix("Value error, ").removesuffix(".")
+                wrong.append(f"{name} is {found['input']!r}: {why}.")
             else:
                 wrong.append(found["msg"].removeprefix("Value error, "))
         raise ValueError(" ".join(wrong)) from error

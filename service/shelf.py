@@ -47,10 +47,15 @@ class Shelf:
         store: The store's folder.
         engine: Over the same store; says what is there.
         fingerprint: Of the embedder that made the vectors.
+        refresh: Lets the engine see what was published meanwhile: it may have been opened before
+            there was anything.
     """
 
-    def __init__(self, store: Path, engine: Engine, *, fingerprint: str) -> None:
+    def __init__(
+        self, store: Path, engine: Engine, *, fingerprint: str, refresh: Callable[[], None]
+    ) -> None:
         self.store = store
+        self.refresh = refresh
         self.engine = engine
         self.fingerprint = fingerprint
         self._writing = threading.Lock()
@@ -120,6 +125,7 @@ class Shelf:
 
     def _alone(self, write: Callable[[StoreWriter], Result]) -> Result:
         """One after the other in this process, so that they wait and are not refused."""
+        self.refresh()
         with self._writing:
             try:
                 with change_store(self.store, wait=WAIT) as writer:
@@ -133,6 +139,7 @@ class Shelf:
             except indexer.errors.NoStoreError as error:
                 raise NotReadyError(
                     "Nothing has been indexed yet, so there is no index to put items into. Run: "
-                    "niteru index CATALOGUE",
+                    "niteru index CATALOGUE --store STORE with the store of this server; it is "
+                    "taken up without a restart.",
                     headers={"Retry-After": "30"},
                 ) from error

@@ -72,7 +72,10 @@ class State:
         )
         self.reindexer.recall()
         self.shelf = Shelf(
-            settings.store, searcher.engine, fingerprint=searcher.embedder.fingerprint
+            settings.store,
+            searcher.engine,
+            fingerprint=searcher.embedder.fingerprint,
+            refresh=searcher.refresh,
         )
 
     @classmethod
@@ -134,20 +137,26 @@ class State:
             lambda: self.searcher.search_image(data, wanted, crop=crop, watch=watch), watch
         )
 
-    async def fetch(self, url: str, options: SearchOptions) -> bytes:
-        """The bytes of the photo at a URL, with which will be searched.
+    async def fetch(self, url: str) -> bytes:
+        """The bytes of the photo at a URL; wrong options are to be told before.
 
         Raises:
             UrlRefusedError, UrlFailedError, UploadTooLargeError: See ``service.fetching``.
+        """
+        return await self.fetches().fetch(url)
+
+    def fetches(self) -> Fetcher:
+        """What fetches photos.
+
+        Raises:
+            UrlRefusedError: Nothing does: it is off.
         """
         if self.fetcher is None:
             raise UrlRefusedError(
                 "url: this server fetches nothing. Send the photo itself, or start the server with "
                 "NITERU_FETCH_URLS=true."
             )
-        self.selection(options)  # wrong options are told before anything is fetched
-        crop_of(options)
-        return await self.fetcher.fetch(url)
+        return self.fetcher
 
     async def search_item(self, item_id: str, options: SearchOptions, watch: Stopwatch) -> Answer:
         """The items nearest to an item, without that one."""

@@ -18,6 +18,7 @@ import faiss
 import numpy as np
 
 from indexer.database import ReaderPool
+from indexer.engines.remembered import Remembered
 from indexer.engines.search import Search
 from indexer.engines.view import (
     Passing,
@@ -41,8 +42,9 @@ from indexer.protocols import Facet, Hit, Item, Place, Vectors
 from indexer.reading import find_facets, find_items, find_passing, find_vectors_by_id, read_change
 from indexer.store import LENGTH_TOLERANCE
 
-# Results of filters that are kept until the store changes: shops ask with the same few.
-FILTERS = 32
+# What filters let pass, and facets, that are kept until the store changes: shops ask with the same
+# few, and counting the values of a million items takes seconds.
+FILTERS, FACETS = 32, 32
 
 
 class FaissEngine:
@@ -56,7 +58,8 @@ class FaissEngine:
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
-        self._passing: dict[tuple[int, int, str], Passing] = {}
+        self._passing = Remembered[tuple[int, int, str], Passing](FILTERS)
+        self._facets = Remembered[tuple[int, int, str, int], dict[str, Facet]](FACETS)
 
     @classmethod
     def open(cls, store: Path, *, fingerprint: str | None = None, threads: int = 1) -> Self:
@@ -163,7 +166,12 @@ class FaissEngine:
     def facets(self, where: Filter | None = None, *, most: int = 20) -> dict[str, Facet]:
         """What the attributes of the items that pass a filter hold; see ``Engine.facets``."""
         with self._snapshot() as (connection, view):
-            return find_facets(connection, view.embedder, where, most)
+            found = self._facets.get(
+                (view.change, view.embedder, text_of(where), most),
+                lambda: find_facets(connection, view.embedder, where, most),
+            )
+        # Copies, for what is kept is everyone's.
+        return {key: facet._replace(values=list(facet.values)) for key, facet in found.items()}
 
     def layout(self) -> list[Place]:
         """The map of the generation that answers, without the items that are gone since.
@@ -178,18 +186,10 @@ class FaissEngine:
 
     def _find_passing(self, connection: Connection, view: View, where: Filter) -> Passing:
         """What a filter lets pass, from an earlier search if nothing changed since."""
-        # As text: to Python, trees that differ in 1 and true only are equal.
-        key = (view.change, view.embedder, where.model_dump_json())
-        with self._view_lock:
-            known = self._passing.get(key)
-        if known is not None:
-            return known
-        found = passing_rows(find_passing(connection, view.embedder, where))
-        with self._view_lock:
-            self._passing[key] = found
-            while len(self._passing) > FILTERS:
-                del self._passing[next(iter(self._passing))]
-        return found
+        return self._passing.get(
+            (view.change, view.embedder, text_of(where)),
+            lambda: passing_rows(find_passing(connection, view.embedder, where)),
+        )
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:
         """The items with these ids, None where there is none (any more)."""
@@ -253,6 +253,11 @@ class FaissEngine:
             if self._view.change < change:
                 self._view = catch_up(connection, self._view)
             return self._view if self._view.change == change else None
+
+
+def text_of(where: Filter | None) -> str:
+    """A filter as text: to Python, trees that differ in 1 and true only are equal."""
+    return "" if where is None else where.model_dump_json()
 
 
 def open_view(store: Path, pool: ReaderPool, fingerprint: str | None) -> View:

@@ -1,6 +1,13 @@
 """A client of the HTTP API. It needs httpx and nothing else of what niteru needs."""
 
-from service.client import calls, calls_items, calls_models
+from service.client import (
+    calls_items,
+    calls_jobs,
+    calls_models,
+    calls_search,
+    calls_server,
+    calls_sketches,
+)
 from service.client.awaiting import AsyncClient
 from service.client.blocking import Client
 from service.client.calls_items import Write
@@ -37,7 +44,10 @@ __all__ = [
     "UnavailableError",
     "UnexpectedAnswerError",
     "Write",
-    "calls",
     "calls_items",
+    "calls_jobs",
     "calls_models",
+    "calls_search",
+    "calls_server",
+    "calls_sketches",
 ]

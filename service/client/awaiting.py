@@ -12,7 +12,14 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from service.client import calls, calls_items, calls_models
+from service.client import (
+    calls_items,
+    calls_jobs,
+    calls_models,
+    calls_search,
+    calls_server,
+    calls_sketches,
+)
 from service.client.calls import Call
 from service.client.events import EventReader
 from service.client.reading import read_as
@@ -79,14 +86,21 @@ class AsyncClient:
         self._http = httpx.AsyncClient(transport=transport, **self.settings.of_httpx())
         self._sleep, self._clock = sleep, clock
 
-    search = method(calls.search)
-    search_batch = method(calls.search_batch)
-    embed = method(calls.embed)
-    explain = method(calls.explain)
-    explain_sheet = method(calls.explain_sheet)
-    ready = method(calls.ready)
-    generations = method(calls.generations)
-    activate = method(calls.activate)
+    search = method(calls_search.search)
+    search_batch = method(calls_search.search_batch)
+    embed = method(calls_search.embed)
+    explain = method(calls_search.explain)
+    explain_sheet = method(calls_search.explain_sheet)
+
+    welcome = method(calls_server.welcome)
+    alive = method(calls_server.alive)
+    healthy = method(calls_server.healthy)
+    ready = method(calls_server.ready)
+    metrics = method(calls_server.metrics)
+    generations = method(calls_server.generations)
+    activate = method(calls_server.activate)
+    facets = method(calls_server.facets)
+    catalogue_map = method(calls_server.catalogue_map)
 
     item = method(calls_items.item)
     item_image = method(calls_items.item_image)
@@ -101,12 +115,20 @@ class AsyncClient:
     completions = method(calls_models.completions)
     reconstructions = method(calls_models.reconstructions)
     interpolations = method(calls_models.interpolations)
+    arithmetic = method(calls_models.arithmetic)
+    frames = method(calls_models.frames)
+    likelihoods = method(calls_models.likelihoods)
 
-    reindex = method(calls_models.reindex)
-    jobs = method(calls_models.jobs)
-    job = method(calls_models.job)
-    cancel = method(calls_models.cancel)
-    result = method(calls_models.result)
+    complete_sketch = method(calls_sketches.complete_sketch)
+    reconstruct_sketches = method(calls_sketches.reconstruct_sketches)
+    interpolate_sketches = method(calls_sketches.interpolate_sketches)
+    add_sketches = method(calls_sketches.add_sketches)
+
+    reindex = method(calls_jobs.reindex)
+    jobs = method(calls_jobs.jobs)
+    job = method(calls_jobs.job)
+    cancel = method(calls_jobs.cancel)
+    result = method(calls_jobs.result)
 
     async def send(self, call: Call[T]) -> T:
         """Make a call, again if that may help, and read its answer; a job is waited for.
@@ -117,7 +139,7 @@ class AsyncClient:
         response = await self._attempt(call)
         if call.waits and response.status_code == 202:
             job = await self.wait(read_as(Job, response).id, progress=call.progress)
-            response = await self._attempt(calls_models.result(job.id))
+            response = await self._attempt(calls_jobs.result(job.id))
         return call.read(response)
 
     async def start(self, call: Call[object]) -> Job:
@@ -205,7 +227,7 @@ class AsyncClient:
 
     async def _follow(self, job_id: str, after: int) -> AsyncGenerator[Event | None, None]:
         """The events until the end, None where the server shows that it is alive."""
-        reader, call, made = EventReader(after), calls_models.job(job_id), 0
+        reader, call, made = EventReader(after), calls_jobs.job(job_id), 0
         while True:
             outcome: httpx.Response | httpx.RequestError = BROKEN_STREAM
             try:

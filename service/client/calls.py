@@ -1,29 +1,20 @@
-"""Calls about searches and indexes: from arguments to what is sent and how the answer is read.
+"""What a call is: from arguments to what is sent and how the answer is read.
 
-``Client`` and ``AsyncClient`` have each of them as a method; they differ in the sending alone.
+The calls stand in ``calls_*.py``. ``Client`` and ``AsyncClient`` have each of them as a method and
+differ in the sending alone.
 """
 
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypedDict, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from service.client.reading import read_as, read_bytes
-from service.client.results import (
-    BatchSearchResult,
-    Embedding,
-    Explanation,
-    Generations,
-    Progress,
-    Ready,
-    SearchResult,
-)
+from service.client.results import Progress
 
 T_co = TypeVar("T_co", covariant=True)
 JSON, PNG = "application/json", "image/png"
@@ -71,187 +62,6 @@ class Call(Generic[T_co]):
     repeatable: bool = False
     waits: bool = False
     progress: Callable[[Progress], None] | None = None
-
-
-def search(
-    photo: PhotoFile | None = None,
-    *,
-    item_id: str | None = None,
-    positives: Sequence[PhotoFile | str] = (),
-    negatives: Sequence[PhotoFile | str] = (),
-    limit: int | None = None,
-    offset: int | None = None,
-    score_threshold: float | None = None,
-    group_by: str | None = None,
-    group_size: int | None = None,
-    collapse: float | None = None,
-    exclude: Sequence[str] = (),
-    exact: bool | None = None,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's own name
-) -> Call[SearchResult]:
-    """Find the items that look most like a photo, an item, or several of both.
-
-    Args:
-        photo: A path, the bytes of a file, or an open file.
-        item_id: Search by this item instead; it is left out of the answer.
-        positives: This one, but like that: photos, or ids of items as ``str``.
-        negatives: But not like these.
-        limit: How many items to answer; the server's default without it.
-        offset: Leave out so many of the best.
-        score_threshold: Only items of at least this score.
-        group_by: An attribute, of each of whose values at most ``group_size`` items are answered.
-        group_size: See ``group_by``.
-        collapse: Fold items that are as near as this to a better one into it.
-        exclude: Ids that are not to be answered.
-        exact: Compare with every item.
-        filter: Conditions on the attributes: ``{"must": [{"key": "category", "match": "shoes"}]}``.
-
-    Raises:
-        TypeError: Not one of ``photo``, ``item_id`` and ``positives``, or a photo that is a str.
-    """
-    options = given(
-        limit=limit, offset=offset, score_threshold=score_threshold, group_by=group_by,
-        group_size=group_size, collapse=collapse, exclude=exclude, exact=exact, filter=filter,
-    )  # fmt: skip
-    if (photo is not None) + (item_id is not None) + bool(positives or negatives) != 1:
-        raise TypeError("search takes one of a photo, an item_id, or positives and negatives")
-    call = partial(
-        Call[SearchResult],
-        method="POST",
-        path="/v1/search",
-        read=partial(read_as, SearchResult),
-        repeatable=True,
-    )
-    if photo is not None:
-        return call(form=as_texts(options), files=[upload("image", photo)])
-    if item_id is not None:
-        return call(json={"item_id": item_id, **options})
-    named, files = by_kind(positives=positives, negatives=negatives)
-    return call(**body({**named, **options}, files))
-
-
-def search_batch(
-    photos: Sequence[PhotoFile] = (),
-    *,
-    item_ids: Sequence[str] = (),
-    limit: int | None = None,
-    offset: int | None = None,
-    score_threshold: float | None = None,
-    group_by: str | None = None,
-    group_size: int | None = None,
-    collapse: float | None = None,
-    exclude: Sequence[str] = (),
-    exact: bool | None = None,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's own name
-) -> Call[BatchSearchResult]:
-    """Search by several photos, items, or both: a bad one fails no other.
-
-    Args:
-        photos: Up to 64 with the items together.
-        item_ids: Search by these items too.
-        limit: This and the others as of ``search``, for all of them.
-        offset: See ``search``.
-        score_threshold: See ``search``.
-        group_by: See ``search``.
-        group_size: See ``search``.
-        collapse: See ``search``.
-        exclude: See ``search``.
-        exact: See ``search``.
-        filter: See ``search``.
-    """
-    options = given(
-        item_ids=item_ids, limit=limit, offset=offset, score_threshold=score_threshold,
-        group_by=group_by, group_size=group_size, collapse=collapse, exclude=exclude, exact=exact,
-        filter=filter,
-    )  # fmt: skip
-    return Call(
-        method="POST",
-        path="/v1/search/batch",
-        read=partial(read_as, BatchSearchResult),
-        repeatable=True,
-        **body(options, [upload("image", photo) for photo in photos]),
-    )
-
-
-def embed(photo: PhotoFile) -> Call[Embedding]:
-    """Read the vector that a search with this photo would look for."""
-    return Call(
-        method="POST",
-        path="/v1/embed",
-        read=partial(read_as, Embedding),
-        files=[upload("image", photo)],
-        repeatable=True,
-    )
-
-
-def explain(
-    photo: PhotoFile,
-    *,
-    draws: int | None = None,
-    nearest: int | None = None,
-    seed: int | None = None,
-) -> Call[Explanation]:
-    """Read what the vector of a photo kept, as data.
-
-    Args:
-        photo: As of ``search``.
-        draws: Pictures to draw from the vector.
-        nearest: Items to find.
-        seed: Of the draws: the same seed, the same pictures.
-    """
-    return Call(
-        method="POST",
-        path="/v1/explain",
-        read=partial(read_as, Explanation),
-        form=as_texts(given(draws=draws, nearest=nearest, seed=seed)),
-        files=[upload("image", photo)],
-        headers={"Accept": JSON},
-        repeatable=True,
-    )
-
-
-def explain_sheet(
-    photo: PhotoFile,
-    *,
-    draws: int | None = None,
-    nearest: int | None = None,
-    seed: int | None = None,
-) -> Call[bytes]:
-    """Read the same as one picture, a PNG file; see ``explain``."""
-    return Call(
-        method="POST",
-        path="/v1/explain",
-        read=read_bytes,
-        form=as_texts(given(draws=draws, nearest=nearest, seed=seed)),
-        files=[upload("image", photo)],
-        headers={"Accept": PNG},
-        repeatable=True,
-    )
-
-
-def ready() -> Call[Ready]:
-    """Ask whether the server answers searches.
-
-    Raises:
-        UnavailableError: It does not.
-    """
-    return Call(method="GET", path="/readyz", read=partial(read_as, Ready), repeatable=True)
-
-
-def generations() -> Call[Generations]:
-    """List the published indexes, newest first."""
-    return Call(
-        method="GET", path="/v1/generations", read=partial(read_as, Generations), repeatable=True
-    )
-
-
-def activate(generation_id: str) -> Call[Generations]:
-    """Answer from another generation from now on."""
-    return Call(
-        method="POST",
-        path=f"/v1/generations/{segment(generation_id)}/activate",
-        read=partial(read_as, Generations),
-    )
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from service.client.calls import Call, PhotoFile, body, segment, upload
+from service.client.calls import Call, PhotoFile, body, given, segment, upload
 from service.client.reading import read_as, read_nothing, read_photo, read_statuses
 from service.client.results import Attributes, Item, ItemStatus, Photo
 
@@ -35,9 +35,20 @@ def item(item_id: str) -> Call[Item]:
     return Call(method="GET", path=item_path(item_id), read=partial(read_as, Item), repeatable=True)
 
 
-def item_image(item_id: str) -> Call[Photo]:
-    """Read the photo of an item."""
-    return Call(method="GET", path=f"{item_path(item_id)}/image", read=read_photo, repeatable=True)
+def item_image(item_id: str, *, side: int | None = None) -> Call[Photo]:
+    """Read the photo of an item.
+
+    Args:
+        item_id: The item's.
+        side: A JPEG whose longer side has at most so many pixels, instead of the photo as it is.
+    """
+    return Call(
+        method="GET",
+        path=f"{item_path(item_id)}/image",
+        read=read_photo,
+        query=given(side=side),
+        repeatable=True,
+    )
 
 
 def put_item(item_id: str, photo: PhotoFile, attributes: Attributes | None = None) -> Call[Item]:

@@ -1,11 +1,12 @@
-"""Calls about models and jobs. What a model is asked for is waited for, however long it takes."""
+"""Calls about models of pixels. What is asked for is waited for, however long it takes."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from service.client.calls import JSON, Call, PhotoFile, body, given, segment, upload
-from service.client.reading import read_as, read_jobs, read_models, read_result
-from service.client.results import Drawing, IndexReport, Job, Model, Progress
+from service.client.calls import JSON, Call, File, PhotoFile, as_texts, body, given, segment, upload
+from service.client.reading import read_as, read_models
+from service.client.results import Progress
+from service.client.results_models import Drawing, Likelihoods, Model
 
 Told = Callable[[Progress], None]
 
@@ -142,11 +143,106 @@ def interpolations(
     return drawn(name, "interpolations", options, files, progress)
 
 
+def arithmetic(
+    name: str,
+    plus: Sequence[PhotoFile | int],
+    minus: Sequence[PhotoFile | int] = (),
+    *,
+    n: int | None = None,
+    mean: bool | None = None,
+    seed: int | None = None,
+    temperature: float | None = None,
+    weights: str | None = None,
+    progress: Told | None = None,
+) -> Call[Drawing]:
+    """Draw a - b + c: photos or seeds that are added and taken away.
+
+    Args:
+        name: Of the model.
+        plus: Photos as of ``search``, or seeds as ``int``: one more than of ``minus``.
+        minus: See ``plus``.
+        n: Pictures of the sum.
+        mean: See ``reconstructions``.
+        seed: See ``samples``.
+        temperature: See ``samples``.
+        weights: See ``samples``.
+        progress: See ``samples``.
+    """
+    terms = {"plus": plus, "minus": minus}
+    seeds = {field: [one for one in some if isinstance(one, int)] for field, some in terms.items()}
+    files = [
+        upload(field, one)
+        for field, some in terms.items()
+        for one in some
+        if not isinstance(one, int)
+    ]
+    options = given(**seeds, n=n, mean=mean, seed=seed, temperature=temperature, weights=weights)
+    return drawn(name, "arithmetic", options, files, progress)
+
+
+def frames(
+    name: str,
+    photos: Sequence[PhotoFile] = (),
+    *,
+    frames: int | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    temperature: float | None = None,
+    weights: str | None = None,
+    progress: Told | None = None,
+) -> Call[Drawing]:
+    """Show step by step how a model paints new pictures, or photos again.
+
+    Args:
+        name: Of the model.
+        photos: As of ``search``; without any, new pictures are painted.
+        frames: So many of the steps of each, evenly spaced; without it, all.
+        n: New pictures.
+        seed: See ``samples``.
+        temperature: See ``samples``.
+        weights: See ``samples``.
+        progress: See ``samples``.
+    """
+    options = given(frames=frames, n=n, seed=seed, temperature=temperature, weights=weights)
+    return drawn(name, "frames", options, [upload("image", photo) for photo in photos], progress)
+
+
+def likelihoods(
+    name: str,
+    photos: Sequence[PhotoFile],
+    *,
+    samples: int | None = None,
+    seed: int | None = None,
+    weights: str | None = None,
+    progress: Told | None = None,
+) -> Call[Likelihoods]:
+    """Ask how probable photos are, and whether they belong to the catalogue.
+
+    Args:
+        name: Of the model.
+        photos: As of ``search``.
+        samples: Importance samples, where a bound is all that can be computed.
+        seed: Of these samples.
+        weights: See ``samples``, the call.
+        progress: Told how far it is, if it takes longer than a request.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/models/{segment(name)}/likelihoods",
+        read=partial(read_as, Likelihoods),
+        form=as_texts(given(samples=samples, seed=seed, weights=weights)),
+        files=[upload("image", photo) for photo in photos],
+        headers={"Accept": JSON},
+        waits=True,
+        progress=progress,
+    )
+
+
 def drawn(
     name: str,
     kind: str,
     options: dict[str, object],
-    files: Sequence[tuple[str, tuple[str, bytes]]],
+    files: Sequence[File],
     progress: Told | None,
 ) -> Call[Drawing]:
     """A call whose answer is a drawing, at once or from a job."""
@@ -159,50 +255,3 @@ def drawn(
         progress=progress,
         **body(options, files),
     )
-
-
-def reindex(*, prune: bool | None = None) -> Call[Job]:
-    """Let the server index its catalogue again, as a job; ``wait`` for it, or follow its events.
-
-    Args:
-        prune: Delete items that the catalogue has no more.
-    """
-    return Call(
-        method="POST", path="/v1/reindex", read=partial(read_as, Job), json=given(prune=prune)
-    )
-
-
-def jobs() -> Call[tuple[Job, ...]]:
-    """List the jobs that are remembered, newest first."""
-    return Call(method="GET", path="/v1/jobs", read=read_jobs, repeatable=True)
-
-
-def job(job_id: str) -> Call[Job]:
-    """Read how far a job is."""
-    return Call(method="GET", path=job_path(job_id), read=partial(read_as, Job), repeatable=True)
-
-
-def cancel(job_id: str) -> Call[Job]:
-    """Cancel a job, which ends after its present step; one that has ended is forgotten."""
-    return Call(method="DELETE", path=job_path(job_id), read=partial(read_as, Job))
-
-
-def result(job_id: str) -> Call[Drawing | IndexReport]:
-    """Read what a job has made.
-
-    Raises:
-        ConflictError: It is not done yet, or was cancelled.
-        ProblemError: What it failed with.
-    """
-    return Call(
-        method="GET",
-        path=f"{job_path(job_id)}/result",
-        read=read_result,
-        headers={"Accept": JSON},
-        repeatable=True,
-    )
-
-
-def job_path(job_id: str) -> str:
-    """The path of a job."""
-    return f"/v1/jobs/{segment(job_id)}"

@@ -10,22 +10,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import httpx
 
 from service.client.errors import UnexpectedAnswerError, problem_of
 from service.client.results import (
-    Drawing,
     Event,
     IndexReport,
     ItemStatus,
     Job,
-    Model,
     Photo,
     Progress,
 )
+from service.client.results_models import Drawing, Likelihoods, Model
 
 T = TypeVar("T")
 
@@ -38,6 +37,11 @@ def read_nothing(response: httpx.Response) -> None:
 def read_bytes(response: httpx.Response) -> bytes:
     """An answer that is a file."""
     return checked(response).content
+
+
+def read_text(response: httpx.Response) -> str:
+    """An answer that is text."""
+    return checked(response).text
 
 
 def read_photo(response: httpx.Response) -> Photo:
@@ -65,10 +69,12 @@ def read_statuses(response: httpx.Response) -> tuple[ItemStatus, ...]:
     return read_list(response, "items", ItemStatus)
 
 
-def read_result(response: httpx.Response) -> Drawing | IndexReport:
-    """What a job has made: a report has a ``run``, a drawing has not."""
+def read_result(response: httpx.Response) -> Drawing | Likelihoods | IndexReport:
+    """What a job has made: a report has a ``run``, and likelihoods have ``scores``."""
     told = members_of(response)
-    return build(IndexReport, told) if "run" in told else build(Drawing, told)
+    if "run" in told:
+        return build(IndexReport, told)
+    return build(Likelihoods, told) if "scores" in told else build(Drawing, told)
 
 
 def read_list(response: httpx.Response, name: str, kind: type[T]) -> tuple[T, ...]:
@@ -153,9 +159,11 @@ def build(kind: type[T], value: Any, where: str = "") -> T:
 
 def _build(kind: Any, value: Any, where: str) -> Any:
     inner = get_args(kind)
-    if NoneType in inner:
-        (kind,) = (one for one in inner if one is not NoneType)
-        return None if value is None else _build(kind, value, where)
+    if get_origin(kind) in (Union, UnionType):
+        if type(value) in inner:  # None too, and of several plain types any
+            return value
+        kind = next(one for one in inner if one is not NoneType)
+        return _build(kind, value, where)
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_build(inner[0], row, f"{where}[{n}]") for n, row in enumerate(value))
     if is_dataclass(kind) and isinstance(value, dict):

@@ -204,61 +204,71 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """What a model has learned, once. Sizes are None of what it does not know."""
+class Welcome:
+    """What this is, and the paths at which to go on."""
 
     name: str
-    size: int | None
-    draws: int | None
-    channels: int | None
-    points: int | None
-    config: Mapping[str, Any]
-    figures: Mapping[str, Any]
+    what: str
+    docs: str
+    openapi: str
+    search: str
+    ready: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A generative model, what can be asked of it, and the weights there are."""
+class FacetValue:
+    """A value of an attribute, and how many items have it."""
 
-    name: str
-    about: str
-    modality: str
-    abilities: tuple[str, ...]
-    presets: tuple[str, ...]
-    train: str
-    weights: tuple[Weights, ...]
+    value: Scalar
+    items: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strokes:
-    """A drawing of a pen: rows (dx, dy, lifted)."""
-
-    strokes: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """What a model has drawn.
+class Facet:
+    """What an attribute of the items holds.
 
     Attributes:
-        model: Its name.
-        weights: Their name.
-        fingerprint: Of the weights.
-        seed: Of the draws.
-        temperature: Of the draws.
-        pictures: PNG files, in order; none of a model of strokes.
-        photos: What was sent, as the model sees it; grey is unknown.
-        sketches: Drawings of a pen, in order; none of a model of pixels.
+        key: Its name.
+        items: How many have it.
+        distinct: Different values.
+        values: The most frequent of them.
     """
 
-    model: str
-    weights: str
-    fingerprint: str
-    seed: int
-    temperature: float
-    pictures: tuple[bytes, ...] = ()
-    photos: tuple[bytes, ...] = ()
-    sketches: tuple[Strokes, ...] = ()
+    key: str
+    items: int
+    distinct: int
+    values: tuple[FacetValue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    """What the attributes of the items hold.
+
+    Attributes:
+        total: Items that pass the filter.
+        attributes: By name.
+    """
+
+    total: int
+    attributes: tuple[Facet, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An item on the map: ``x`` from 0 to 1 to the right, ``y`` from 0 to 1 downwards."""
+
+    id: str
+    x: float
+    y: float
+    image: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueMap:
+    """Items in the plane, those that look alike beside each other; a sample of many."""
+
+    generation: str
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import httpx
 
 from service.client.calls import Call
-from service.client.calls_models import job_path
+from service.client.calls_jobs import job_path
 from service.client.errors import ClientError, JobError, NoAnswerError, problem_of
 from service.client.results import Job
 from service.client.retrying import Retry, not_reached

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from models.images import Crop
+
 GAP, FRAME = 6, 4  # pixels between photos, and of the frame around a right answer
 GREEN = (30, 160, 70)
 
@@ -18,11 +20,13 @@ class Row:
         query: The photo searched with.
         found: Photos of the items found.
         right: Place in ``found`` of the item that was meant, if that is known and it is there.
+        crop: The part of the query that was searched with; None for all of it.
     """
 
     query: Path
     found: tuple[Path, ...]
     right: int | None = None
+    crop: Crop | None = None
 
 
 def draw_results(rows: Sequence[Row], *, side: int = 128) -> Image.Image:
@@ -32,7 +36,7 @@ def draw_results(rows: Sequence[Row], *, side: int = 128) -> Image.Image:
     sheet = Image.new("RGB", (width, GAP + len(rows) * (side + GAP)), "white")
     for number, row in enumerate(rows):
         top = GAP + number * (side + GAP)
-        sheet.paste(_thumbnail(row.query, side), (GAP, top))
+        sheet.paste(_thumbnail(row.query, side, row.crop), (GAP, top))
         for column, path in enumerate(row.found):
             left = 4 * GAP + (column + 1) * (side + GAP)
             if column == row.right:
@@ -42,9 +46,9 @@ def draw_results(rows: Sequence[Row], *, side: int = 128) -> Image.Image:
     return sheet
 
 
-def _thumbnail(path: Path, side: int) -> Image.Image:
-    """A photo fitted into a square on white."""
+def _thumbnail(path: Path, side: int, crop: Crop | None = None) -> Image.Image:
+    """A photo, or a part of it, fitted into a square on white."""
     with Image.open(path) as image:
-        return ImageOps.pad(
-            ImageOps.exif_transpose(image).convert("RGB"), (side, side), color="white"
-        )
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    part = upright if crop is None else upright.crop(crop.box(*upright.size))
+    return ImageOps.pad(part, (side, side), color="white")

@@ -57,7 +57,8 @@ def run_search(
         ]
     if picture is not None:
         found = [tuple(Path(str(line["uri"])) for line in answer) for answer in answers]
-        draw_results([Row(*pair) for pair in zip(images, found, strict=True)]).save(picture)
+        rows = [Row(*pair, crop=crop) for pair in zip(images, found, strict=True)]
+        draw_results(rows).save(picture)
         say(f"{picture}: {len(images)} rows, the query first.")
     if as_json:
         several = [{"image": str(i), "items": a} for i, a in zip(images, answers, strict=True)]

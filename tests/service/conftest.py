@@ -20,8 +20,12 @@ from indexer.engines.exact import ExactEngine
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Embedder, Engine, Entry, Item
+from service.addresses import is_public
 from service.app import create_app
+from service.fetching import Fetcher, Policy
 from service.settings import Settings
+from tests.service.clients import over_app
+from tests.sites import Names, Site
 
 # Ids that are awkward in a path, among plain ones.
 AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd")
@@ -195,6 +199,21 @@ def gallery(tmp_path_factory, make_weights) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def pens(tmp_path_factory, make_weights) -> Path:
+    """A folder with weights of both stroke models and of one of pixels, which learned nothing."""
+    folder = tmp_path_factory.mktemp("pens")
+    for name in ("sketch_rnn", "srnn", "vae"):
+        make_weights(folder / "weights" / name, name=name)
+    return folder
+
+
+@pytest.fixture(params=["blocking", "awaiting"])
+def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Makes a Python client of a service, of each kind in turn: ``ask(client, key=...)``."""
+    return lambda served, **given: over_app(request.param, served.app, served.runner, **given)
+
+
 @pytest.fixture
 def drawing(serve: Callable[..., Client], gallery: Path, monkeypatch) -> Callable[..., Client]:
     """Starts a service in the gallery: ``drawing(max_jobs=1)``; it waits long for its jobs."""
@@ -206,6 +225,40 @@ def drawing(serve: Callable[..., Client], gallery: Path, monkeypatch) -> Callabl
 def artist(drawing: Callable[..., Client]) -> Client:
     """A service in the gallery, with the default settings otherwise."""
     return drawing()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web server of this machine."""
+    with Site() as made:
+        yield made
+        made.leave.set()
+        made.shutdown()
+
+
+@pytest.fixture
+def fetching(serve: Callable[..., Client], site: Site) -> Callable[..., Client]:
+    """Starts a service that may fetch from this machine, on the port of the site."""
+
+    def start(
+        *, names: Any = None, connect: Any = None, seconds: float = 5.0, at_once: int = 8,
+        allows: Any = None, **settings: Any,
+    ) -> Client:  # fmt: skip
+        client = serve(fetch_urls=True, **settings)
+        state = client.app.state.niteru
+        assert state.fetcher.policy.allows is is_public
+        assert state.fetcher.policy.ports == {80, 443}
+        state.fetcher = Fetcher(
+            max_bytes=state.settings.max_upload_bytes,
+            seconds=seconds,
+            at_once=at_once,
+            policy=Policy(allows or (lambda address: address.is_loopback), frozenset({site.port})),
+            resolve=names or Names(photos_example=["127.0.0.1"]),
+            connect=connect,
+        )
+        return client
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,13 @@ def test_a_part_of_a_photo_is_searched_embedded_and_explained(shop, tmp_path):
         )
         assert others == [of_part, of_part]
         assert json.loads(niteru(command, photo, *options)) != of_part
+    sheets = []
+    for name, given in (("a", (alone,)), ("b", (photo, *pixels)), ("c", (photo,))):
+        niteru("search", *given, *ask, "--picture", tmp_path / f"{name}.png")
+        with Image.open(tmp_path / f"{name}.png") as sheet:
+            sheets.append(sheet.copy())
+    assert sheets[0] == sheets[1]  # the part that was searched with is what is shown
+    assert sheets[0] != sheets[2]
     (row,) = json.loads(niteru("embed", photo, *pixels, *weights))
     assert row["vector"] == json.loads(niteru("embed", alone, *weights))[0]["vector"]
     refused = niteru("search", photo, *ask, "--crop", "40,30,120,90", code=1)

@@ -19,15 +19,8 @@ from service.client import AsyncClient, Client, Write, calls_models
 from service.client.results import Progress
 from service.errors import ServiceError
 from service.settings import Settings
-from tests.service.clients import over_app
 
 KEY = "search-key-0123456789"
-
-
-@pytest.fixture(params=["blocking", "awaiting"])
-def ask(request):
-    """Makes a client of a service, of each kind in turn: ``ask(client, key=...)``."""
-    return lambda served, **given: over_app(request.param, served.app, served.runner, **given)
 
 
 @pytest.fixture
@@ -111,9 +104,9 @@ def test_a_thousand_ids_are_excluded(asked, photos):
 def test_what_cannot_be_searched_with_is_refused_before_it_is_sent(asked, photos, tmp_path):
     with pytest.raises(TypeError, match=r"Give Path\('photo.jpg'\)"):
         asked.search("photo.jpg")
-    with pytest.raises(TypeError, match="one of a photo"):
+    with pytest.raises(TypeError, match="one of photo"):
         asked.search()
-    with pytest.raises(TypeError, match="one of a photo"):
+    with pytest.raises(TypeError, match="one of photo"):
         asked.search(photos["hats/03"], item_id="hats/03")
     with pytest.raises(TypeError, match="limt"):
         asked.search(photos["hats/03"], limt=3)
@@ -163,6 +156,39 @@ def test_an_explanation_is_read_as_data_and_as_a_picture(
     assert Image.open(io.BytesIO(asked.explain_sheet(data, draws=1))).format == "PNG"
 
 
+def test_a_part_of_a_photo_is_searched_with(asked, client, photos):
+    """The same part by fractions and by pixels; the photos are 160 x 120."""
+    data, part = photos["hats/03"], {"crop": [40, 30, 120, 90], "crop_unit": "pixels"}
+    expected = client.post("/v1/search?crop=0.25,0.25,0.75,0.75&limit=3", content=data).json()[
+        "items"
+    ]
+
+    for by in (part, {"crop": (0.25, 0.25, 0.75, 0.75)}):
+        found = asked.search(data, limit=3, **by)
+        assert [(hit.id, hit.score) for hit in found.items] == [
+            (item["id"], item["score"]) for item in expected
+        ]
+        (one,) = asked.search_batch([data], limit=3, **by).answers
+        assert [hit.id for hit in one.items] == ids(found)
+    assert asked.embed(data, **part).vector != asked.embed(data).vector
+
+
+def test_a_url_is_sent_as_one(asked):
+    with pytest.raises(package.InvalidRequestError, match="NITERU_FETCH_URLS") as refused:
+        asked.search(url="https://photos.example/a.jpg")
+    assert refused.value.slug == "url-refused"
+    url = "https://photos.example/a.jpg"
+    for call in (asked.embed, asked.explain, asked.explain_sheet):
+        with pytest.raises(package.InvalidRequestError, match="url-refused"):
+            call(url=url)
+        with pytest.raises(TypeError, match="one of photo and url"):
+            call(b"photo", url=url)
+    with pytest.raises(package.InvalidRequestError, match="url-refused"):
+        asked.search_batch([b"photo"], urls=[url])
+    with pytest.raises(TypeError, match="one of photo, item_id, url"):
+        asked.search(b"photo", url=url)
+
+
 def test_every_item_is_read_with_its_photo_whatever_its_id(asked, photos):
     for item_id, data in photos.items():
         item = asked.item(item_id)
@@ -170,6 +196,8 @@ def test_every_item_is_read_with_its_photo_whatever_its_id(asked, photos):
         image = asked.item_image(item_id)
         assert (image.data, image.media_type) == (data, "image/png")
         assert image.etag == f'"{item.sha256}"'
+    small = asked.item_image("hats/03", side=40)
+    assert (small.media_type, Image.open(io.BytesIO(small.data)).size) == ("image/jpeg", (40, 30))
 
 
 def test_items_are_put_changed_and_deleted(shop, picture):
@@ -216,6 +244,29 @@ def test_generations_are_listed_and_activated(shop):
     assert unknown.value.slug == "unknown-generation"
 
 
+def test_the_catalogue_is_counted_and_mapped(asked, client, photos):
+    told = asked.facets(most=3)
+    assert (told.total, len(told.attributes)) == (len(photos), 1)
+    (number,) = told.attributes
+    assert (number.key, number.distinct, len(number.values)) == ("number", len(photos), 3)
+    assert all(type(one.value) is int and one.items == 1 for one in number.values)
+    where = {"must": [{"key": "number", "range": {"lt": 5}}]}
+    assert asked.facets(filter=where).total == 5
+    drawn = asked.catalogue_map()
+    assert drawn.generation == "one"
+    assert [(place.id, place.image) for place in drawn.places] == [
+        (place["id"], place["image"]) for place in client.get("/v1/map").json()["places"]
+    ]
+
+
+def test_the_server_says_that_it_is_there(asked, photos):
+    assert asked.alive() is None
+    assert asked.healthy() is None
+    assert asked.welcome().search == "/v1/search"
+    asked.search(photos["hats/03"])
+    assert 'route="/v1/search"' in asked.metrics()
+
+
 def test_the_catalogue_is_indexed_again_as_a_job(ask, serve, embedder, folder, tmp_path, photos):
     given = {"store": tmp_path / "store", "catalogue": folder}
     engine = open_engine(Settings(**given), embedder)
@@ -230,43 +281,6 @@ def test_the_catalogue_is_indexed_again_as_a_job(ask, serve, embedder, folder, t
     report = asked.result(job.id)
     assert (report.published, report.embedded) == (True, len(photos))
     assert asked.jobs() == (asked.job(job.id),)
-
-
-def test_models_are_described(ask, artist):
-    asked = ask(artist)
-    by_name = {model.name: model for model in asked.models()}
-    assert by_name["vae"] == asked.model("vae")
-    assert by_name["vae"].weights[0].name == "vae"
-    assert "sample" in by_name["vae"].abilities
-
-
-def test_models_draw(ask, artist, photos):
-    asked, data = ask(artist), photos["hats/03"]
-    drawing = asked.samples("vae", n=3, seed=7, temperature=0.5, weights="vae")
-    assert (drawing.model, drawing.seed, drawing.temperature) == ("vae", 7, 0.5)
-    assert len({Image.open(io.BytesIO(picture)).size for picture in drawing.pictures}) == 1
-    assert len(drawing.pictures) == 3
-    assert asked.samples("vae", n=3, seed=7, temperature=0.5) == drawing
-    assert len(asked.interpolations("vae", [data, data], steps=4).pictures) == 4
-    assert len(asked.interpolations("vae", seeds=[1, 2], steps=3, mean=True).pictures) == 3
-    again = asked.reconstructions("vae", [data], mean=True)
-    assert (len(again.pictures), len(again.photos)) == (1, 1)
-    completed = asked.completions("pixelcnn", data, rows=2, n=2)
-    assert len(completed.pictures) == 2
-    with pytest.raises(package.InvalidRequestError) as unable:
-        asked.completions("vae", data, rows=2)
-    assert unable.value.slug == "model-cannot"
-    assert "abilities" in unable.value.extensions
-
-
-def test_a_mask_says_what_is_known(ask, artist, photos):
-    mask = io.BytesIO()
-    half = Image.new("L", (160, 120), 255)
-    half.paste(0, (0, 60, 160, 120))
-    half.save(mask, "PNG")
-    asked, data = ask(artist), photos["hats/03"]
-    by_mask = asked.completions("pixelcnn", data, mask=mask.getvalue(), n=1)
-    assert by_mask == asked.completions("pixelcnn", data, rows=2, n=1)
 
 
 def test_what_takes_long_is_waited_for_and_told_of(ask, drawing):

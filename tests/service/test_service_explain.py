@@ -176,7 +176,8 @@ def test_uploads_are_refused_as_those_of_a_search(able, explaining, check_proble
         ({"content": b""}, 422, "unusable-image"),
         ({"content": b"GIF89a" + bytes(50)}, 415, "unsupported-format"),
         ({"content": photos["hats/03"][:300]}, 422, "unusable-image"),
-        ({"json": {"item_id": "hats/03"}}, 415, "unsupported-format"),
+        ({"json": {"item_id": "hats/03"}}, 422, "invalid-request"),
+        ({"content": "a=b", "headers": {"content-type": "text/plain"}}, 415, "unsupported-format"),
         ({"data": {"draws": "1"}, "files": {"photo": ("a", b"x")}}, 422, "invalid-request"),
     ):
         check_problem(able.post("/v1/explain", **given), status, slug)

@@ -11,6 +11,7 @@ from indexer.locks import WRITER, exclusive
 from service.app import create_app, open_engine
 from service.reindexing import MARKER
 from service.settings import Settings
+from tests.service.conftest import draw
 
 
 class Slow:
@@ -98,6 +99,32 @@ def test_only_what_changed_is_embedded_and_what_is_gone_is_pruned(indexing, cata
 def test_a_server_without_a_catalogue_says_so(client, check_problem):
     problem = check_problem(client.post("/v1/reindex"), 501, "cannot-reindex")
     assert "NITERU_CATALOGUE" in problem["detail"]
+
+
+FIRST_CALLS = {
+    "PUT": ("PUT", "/v1/items/new", {"content": draw(77)}, 201),
+    "PATCH": ("PATCH", "/v1/items/3", {"json": {"attributes": {"n": 1}}}, 200),
+    "DELETE": ("DELETE", "/v1/items/3", {}, 204),
+    "batch": ("POST", "/v1/items/batch", {"json": {"delete": ["3"]}}, 200),
+    "item": ("GET", "/v1/items/3", {}, 200),
+    "image": ("GET", "/v1/items/3/image", {}, 200),
+    "facets": ("GET", "/v1/facets", {}, 200),
+    "map": ("GET", "/v1/map", {}, 200),
+    "search": ("POST", "/v1/search", {"json": {"item_id": "3"}}, 200),
+    "examples": ("POST", "/v1/search", {"json": {"positives": ["3"]}}, 200),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_CALLS)
+def test_the_first_call_after_the_first_run_is_answered_whatever_it_is(
+    indexing, check_problem, name
+):
+    """However seldom the server looks for a new generation."""
+    method, path, given, status = FIRST_CALLS[name]
+    client = indexing(refresh_interval=3600)
+    check_problem(client.request(method, path, **given), 503, "not-ready")
+    assert follow(client, client.post("/v1/reindex").json())[0]["state"] == "done"
+    assert client.request(method, path, **given).status_code == status
 
 
 def test_options_are_checked(indexing, check_problem):

@@ -56,7 +56,7 @@ def test_items_alone_come_as_json(each_client):
 @pytest.mark.parametrize(
     ("sent", "word"),
     [
-        ({"json": {"item_ids": []}}, "0 photos and 0 items"),
+        ({"json": {"item_ids": []}}, "0 photos, 0 URLs and 0 items"),
         ({"json": {"item_ids": ["a"] * 65}}, "item_ids"),
         ({"json": {"item_ids": ["a"], "limit": 100_000}}, "limit"),
         ({"json": {"item_ids": ["a"], "limi": 1}}, "Did you mean 'limit'"),

@@ -110,6 +110,48 @@ def test_origins_have_commas_between_them(monkeypatch):
     assert Settings(store=Path("s")).cors_origins == ("https://a.example", "https://b.example")
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https://shop.example", "http://localhost:3000", "https://a-b.example:8443",
+     "http://127.0.0.1:5173", "http://[::1]:3000", "capacitor://localhost"],
+)  # fmt: skip
+def test_origins_are_those_that_a_browser_sends(monkeypatch, origin):
+    monkeypatch.setenv("NITERU_CORS_ORIGINS", f"https://first.example, {origin}")
+    assert Settings(store=Path("s")).cors_origins == ("https://first.example", origin)
+
+
+@pytest.mark.parametrize(
+    ("origin", "meant"),
+    [
+        ("https://shop.example/", "'https://shop.example'"),
+        ("https://shop.example/page?a=b", "'https://shop.example'"),
+        ("https://Shop.example", "'https://shop.example'"),
+        ("https://shop.example:443", "'https://shop.example'"),
+        ("http://shop.example:80", "'http://shop.example'"),
+        ("https://user:word@shop.example", "'https://shop.example'"),
+        ("shop.example", None),
+        ("shop.example:443", None),
+        ("https://", None),
+        ("https://*.shop.example", None),
+        ("https://shop.example:99999", None),
+        ("null", None),
+        ("//shop.example", None),
+        ("https://sh\u00f6p.example", None),
+        ("http://[::1", None),
+    ],
+)
+def test_what_no_browser_sends_is_an_error_at_the_start(monkeypatch, origin, meant):
+    """Nothing would be allowed, and nobody would see why."""
+    monkeypatch.setenv("NITERU_CORS_ORIGINS", f"https://first.example,{origin}")
+    with pytest.raises(ValueError, match="is no origin: expected SCHEME://HOST") as wrong:
+        load_settings("shipped", store=Path("s"))
+    assert "cors_origins.1 is" in str(wrong.value)
+    assert f"'{origin}' is no origin" in str(wrong.value)
+    assert ("Browsers send" in str(wrong.value)) == (meant is not None)
+    if meant is not None:
+        assert f"Browsers send {meant}." in str(wrong.value)
+
+
 def test_options_and_defaults_of_a_server(monkeypatch):
     monkeypatch.setenv("NITERU_PORT", "2")
     settings = load_settings("shipped", store=Path("s"), port=None, weights=None)

@@ -18,15 +18,6 @@ JSON = {"accept": "application/json"}
 SKETCHES = "/v1/models/sketch_rnn/sketches"
 
 
-@pytest.fixture(scope="module")
-def pens(tmp_path_factory, make_weights):
-    """A folder with weights of both stroke models and of one of pixels, which learned nothing."""
-    folder = tmp_path_factory.mktemp("pens")
-    for name in ("sketch_rnn", "srnn", "vae"):
-        make_weights(folder / "weights" / name, name=name)
-    return folder
-
-
 @pytest.fixture
 def pen(serve, pens, monkeypatch):
     monkeypatch.chdir(pens)

@@ -118,8 +118,8 @@ def test_what_curl_sends_by_default_is_told_how_to_do_it(client, check_problem, 
     assert "-F image=@photo.jpg" in problem["detail"]
 
 
-def test_embed_takes_no_json(client, check_problem):
-    check_problem(client.post("/v1/embed", json={"item_id": "a"}), 415, "unsupported-format")
+def test_embed_takes_no_item(client, check_problem):
+    check_problem(client.post("/v1/embed", json={"item_id": "a"}), 422, "invalid-request")
 
 
 @pytest.mark.parametrize(

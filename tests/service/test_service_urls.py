@@ -8,39 +8,8 @@ from shutil import which
 
 import pytest
 
-from service.addresses import is_public
-from service.fetching import DirectConnector, Fetcher, Policy
+from service.fetching import DirectConnector, Policy
 from tests.sites import HOST, Names, Site, answer, gone
-
-
-@pytest.fixture
-def site():
-    with Site() as made:
-        yield made
-        made.leave.set()
-        made.shutdown()
-
-
-@pytest.fixture
-def fetching(serve, site):
-    """Starts a service that may fetch from this machine, on the port of the site."""
-
-    def start(*, names=None, connect=None, seconds=5.0, at_once=8, allows=None, **settings):
-        client = serve(fetch_urls=True, **settings)
-        state = client.app.state.niteru
-        assert state.fetcher.policy.allows is is_public
-        assert state.fetcher.policy.ports == {80, 443}
-        state.fetcher = Fetcher(
-            max_bytes=state.settings.max_upload_bytes,
-            seconds=seconds,
-            at_once=at_once,
-            policy=Policy(allows or (lambda address: address.is_loopback), frozenset({site.port})),
-            resolve=names or Names(photos_example=["127.0.0.1"]),
-            connect=connect,
-        )
-        return client
-
-    return start
 
 
 def ask(client, site, path="/a.jpg", scheme="http", host=HOST, **more):
@@ -198,6 +167,13 @@ def test_off_by_default_and_nothing_is_asked(serve, site, check_problem):
     problem = check_problem(ask(client, site), 422, "url-refused")
 
     assert "NITERU_FETCH_URLS=true" in problem["detail"]
+    url = f"http://{HOST}:{site.port}/a.jpg"
+    for path, named in (
+        ("/v1/embed", {"url": url}),
+        ("/v1/explain", {"url": url}),
+        ("/v1/search/batch", {"urls": [url], "item_ids": ["hats/03"]}),
+    ):
+        check_problem(client.post(path, json=named), 422, "url-refused")
     assert not site.asked
 
 

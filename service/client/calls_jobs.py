@@ -1,0 +1,55 @@
+"""Calls about jobs, of which indexing the catalogue is one."""
+
+from functools import partial
+
+from service.client.calls import JSON, Call, given, segment
+from service.client.reading import read_as, read_jobs, read_result
+from service.client.results import IndexReport, Job
+from service.client.results_models import Drawing, Likelihoods
+
+
+def reindex(*, prune: bool | None = None) -> Call[Job]:
+    """Let the server index its catalogue again, as a job; ``wait`` for it, or follow its events.
+
+    Args:
+        prune: Delete items that the catalogue has no more.
+    """
+    return Call(
+        method="POST", path="/v1/reindex", read=partial(read_as, Job), json=given(prune=prune)
+    )
+
+
+def jobs() -> Call[tuple[Job, ...]]:
+    """List the jobs that are remembered, newest first."""
+    return Call(method="GET", path="/v1/jobs", read=read_jobs, repeatable=True)
+
+
+def job(job_id: str) -> Call[Job]:
+    """Read how far a job is."""
+    return Call(method="GET", path=job_path(job_id), read=partial(read_as, Job), repeatable=True)
+
+
+def cancel(job_id: str) -> Call[Job]:
+    """Cancel a job, which ends after its present step; one that has ended is forgotten."""
+    return Call(method="DELETE", path=job_path(job_id), read=partial(read_as, Job))
+
+
+def result(job_id: str) -> Call[Drawing | Likelihoods | IndexReport]:
+    """Read what a job has made.
+
+    Raises:
+        ConflictError: It is not done yet, or was cancelled.
+        ProblemError: What it failed with.
+    """
+    return Call(
+        method="GET",
+        path=f"{job_path(job_id)}/result",
+        read=read_result,
+        headers={"Accept": JSON},
+        repeatable=True,
+    )
+
+
+def job_path(job_id: str) -> str:
+    """The path of a job."""
+    return f"/v1/jobs/{segment(job_id)}"

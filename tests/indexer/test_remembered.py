@@ -1,0 +1,52 @@
+"""Values that are kept: found once, for the last keys, and not if finding them failed."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from indexer.engines.remembered import Remembered
+
+
+def test_a_value_is_found_once_and_the_oldest_makes_room():
+    kept, asked = Remembered(2), []
+
+    def of(key):
+        return kept.get(key, lambda: asked.append(key) or key * 10)
+
+    assert [of(key) for key in (1, 2, 1, 3, 1, 2)] == [10, 20, 10, 30, 10, 20]
+    # 1 was in use when 3 came, so 2 made room.
+    assert asked == [1, 2, 3, 2]
+    assert len(kept) == 2
+
+
+def test_what_fails_is_tried_again():
+    kept, outcomes = Remembered(2), [OSError("busy"), 7]
+
+    def find():
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with pytest.raises(OSError, match="busy"):
+        kept.get("a", find)
+    assert (kept.get("a", find), kept.get("a", find)) == (7, 7)
+
+
+def test_many_who_ask_at_once_wait_for_the_first():
+    kept, begun, go, asked = Remembered(2), threading.Event(), threading.Event(), []
+
+    def find():
+        asked.append(1)
+        begun.set()
+        assert go.wait(20)
+        return 7
+
+    with ThreadPoolExecutor(5) as threads:
+        answers = [threads.submit(kept.get, "a", find) for _ in range(5)]
+        assert begun.wait(20)
+        assert kept.get("b", lambda: 8) == 8  # another key waits for nobody
+        go.set()
+        assert [answer.result(20) for answer in answers] == [7] * 5
+    assert asked == [1]
