@@ -32,6 +32,7 @@ class Stubborn(MemoryFileSystem):
     pseudo_dirs = [""]  # noqa: RUF012
     read: list = []  # noqa: RUF012
     trouble: dict = {}  # noqa: RUF012 - exceptions by what is listed or read
+    links: dict = {}  # noqa: RUF012 - where they lead
 
     @classmethod
     def _strip_protocol(cls, path):
@@ -48,10 +49,16 @@ class Stubborn(MemoryFileSystem):
         path = self._strip_protocol(path)
         if path in self.trouble:
             raise self.trouble[path]
-        return [self._tell(info) for info in super().ls(path, detail=True, **kwargs)]
+        target = self.links.get(path, path)
+        found = [self._tell(info) for info in super().ls(target, detail=True, **kwargs)]
+        for info in found:
+            info["name"] = info["name"].replace(target, path, 1)
+        below = [link for link in self.links if link.rpartition("/")[0] == path]
+        return found + [{"name": link, "size": 9, "type": "link"} for link in below]
 
     def info(self, path, **kwargs):
-        return self._tell(super().info(path, **kwargs))
+        path = self._strip_protocol(path)
+        return self._tell(super().info(self.links.get(path, path), **kwargs))
 
     def cat_file(self, path, start=None, end=None, **kwargs):
         self.read.append(path)
@@ -68,8 +75,8 @@ def empty(monkeypatch):
     Stubborn.pseudo_dirs[:] = [""]
     empty_memory()
     yield
-    Stubborn.trouble.clear()
-    Stubborn.read.clear()
+    for noted in (Stubborn.trouble, Stubborn.links, Stubborn.read):
+        noted.clear()
 
 
 @pytest.fixture
@@ -145,6 +152,31 @@ def test_stars_find_no_less_where_a_folder_cannot_be_listed():
     assert [e.id for e in open_catalogue(f"{root}/*/*.tar")] == ["a", "b"]
     Stubborn.trouble["/shop/b"] = PermissionError("Access Denied")
     assert "cannot be listed: Access Denied" in refusal(f"{root}/*/*.tar")
+
+
+def test_where_a_link_leads_is_asked():
+    """Listed as a link, a folder would be no folder, and a photo no photo."""
+    for name in ("far/b/1.png", "far/2.png", "shop/3.png"):
+        Stubborn().pipe_file(f"/{name}", png(1))
+    Stubborn.links |= {"/shop/b": "/far/b", "/shop/c.png": "/far/2.png", "/shop/d": "/nowhere"}
+    entries = list(open_catalogue(f"{HIDDEN}://shop"))
+    assert [entry.id for entry in entries] == ["3", "c", "b/1"]
+    Stubborn.trouble["/shop/b"] = PermissionError("Access Denied")
+    assert "cannot be listed: Access Denied" in refusal(f"{HIDDEN}://shop")
+
+
+def test_a_page_of_links_may_name_a_photo_twice_and_one_that_is_deeper():
+    class Page(Stubborn):
+        def ls(self, path, detail=True, **kwargs):
+            deep = [{"name": f"{self._strip_protocol(path)}/b/1.png", "size": None, "type": "file"}]
+            return super().ls(path, detail=detail, **kwargs) + (
+                deep * 2 if "/b" not in path else []
+            )
+
+    _registry[HIDDEN] = Page
+    for name in ("a.png", "b/1.png", "b/2.png"):
+        Page().pipe_file(f"/shop/{name}", png(1))
+    assert [e.id for e in open_catalogue(f"{HIDDEN}://shop")] == ["a", "b/1", "b/2"]
 
 
 def test_a_manifest_leads_to_photos_beside_it_and_in_its_own_bucket():
