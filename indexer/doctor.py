@@ -29,6 +29,7 @@ from indexer.generations import (
 )
 from indexer.layout import read_layout
 from indexer.locks import PUBLISHER, WRITER, read_pid
+from indexer.masking import mask
 from indexer.own_photos import BEGUN, PHOTOS, prefix_of
 from indexer.reading import count_items, count_vectors, find_embedder, has_changed
 
@@ -230,7 +231,8 @@ def check_photos(_: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
         share = f"{len(missing)} of {len(looked)} photos looked at"
         yield Finding(
             "error" if len(missing) == len(looked) else "warning",
-            f"{share} cannot be read, such as '{missing[0]}'. Such items are found, not shown.",
+            f"{share} cannot be read, such as '{mask(missing[0])}'. "
+            "Such items are found, not shown.",
             "Are the photos where the catalogue says, and is their disk mounted? If they are gone "
             "for good: niteru index CATALOGUE --prune",
         )

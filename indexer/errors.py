@@ -24,13 +24,21 @@ here: it is a ``Failure`` in the report of the run.
 
 from pathlib import Path
 
+from indexer.masking import mask
+
 
 class IndexerError(Exception):
     """Anything the indexer refuses."""
 
 
 class CatalogueError(IndexerError):
-    """The catalogue cannot be read; the message names the file and the line, if there is one."""
+    """The catalogue cannot be read; the message names the file and the line, if there is one.
+
+    Passwords and keys in URLs are masked in it, whatever it was made of.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask(message))
 
 
 class NothingToIndexError(CatalogueError):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from indexer.clock import Clock, utc_now
 from indexer.database import connect, storage_errors
 from indexer.errors import (
     GenerationCorruptError,
@@ -36,8 +37,6 @@ TICKS = 1 << 16
 # A rollback checks every file before it switches: seconds for a large index.
 PUBLISHER_WAIT = 60.0
 
-Clock = Callable[[], datetime]
-
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -54,11 +53,6 @@ class Generation:
     path: Path
     manifest: Manifest | None
     current: bool
-
-
-def utc_now() -> datetime:
-    """The time, with its zone: the default clock."""
-    return datetime.now(UTC)
 
 
 def new_id(store: Path, clock: Clock = utc_now) -> str:

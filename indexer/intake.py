@@ -13,18 +13,16 @@ from threading import Lock
 import numpy as np
 
 from indexer.catalogues.photos import photo_status
-from indexer.catalogues.places import is_remote
+from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool
-from indexer.generations import Clock, utc_now
-from indexer.looking import Seen, Stamp, Unread, embed_checked, explain, look
+from indexer.looking import Seen, Unread, embed_checked, explain, look
+from indexer.masking import mask
 from indexer.protocols import Catalogue, Embedder, Entry, Item, Vectors
 from indexer.reading import Known, dump_attributes, find_embedder, find_known, find_photos
 from indexer.report import Failure
+from indexer.stamps import UNKNOWN, Stamp
 from indexer.store import Record, check_vector
 
-# A file written so lately may be written again within the same tick of its time of modification,
-# so its time is not remembered and the next run compares its hash instead.
-FRESH_SECONDS = 2.0
 # More than can be waiting for a commit; a few megabytes.
 RECENT = 4096
 
@@ -97,7 +95,7 @@ class Intake:
             try:
                 self._compare(entry, known.get(entry.id), batch, unread)
             except UnicodeEncodeError as error:
-                batch.failures.append(Failure(entry.id, entry.uri, explain(error)))
+                batch.failures.append(failure_of(entry, explain(error)))
         return batch, unread
 
     def settle(self, unread: Sequence[Unread], seen: Sequence[Seen], batch: Batch) -> None:
@@ -109,7 +107,7 @@ class Intake:
         made: dict[str, Vectors] = {}
         for photo, told in zip(unread, seen, strict=True):
             if told.reason is not None:
-                batch.failures.append(Failure(photo.entry.id, photo.entry.uri, told.reason))
+                batch.failures.append(failure_of(photo.entry, told.reason))
             elif told.sha256 == photo.sha256:
                 keep(photo, batch, stamped=photo.stamped)
             elif (vector := self._vector_of(told)) is not None:
@@ -129,7 +127,7 @@ class Intake:
         """Settle an entry, or add it to those whose photos have to be read."""
         attributes = dump_attributes(entry.attributes)
         (entry.id + entry.uri + attributes).encode()  # SQLite stores nothing else than UTF-8
-        stamp = stamp_of(entry.uri, self.clock)
+        stamp = stamp_of(entry, self.clock)
         sound = known is not None and known.vector_sha256 == known.sha256
         photo = Unread(
             entry,
@@ -180,7 +178,7 @@ def make_record(entry: Entry, data: bytes, embedder: Embedder) -> Record:
     pixels = embedder.preprocessing.read(data)
     vector = embed_checked(embedder, pixels[np.newaxis])[0]
     check_vector(vector, entry.id)
-    return record_of(entry, hashlib.sha256(data).hexdigest(), vector, (None, None))
+    return record_of(entry, hashlib.sha256(data).hexdigest(), vector, UNKNOWN)
 
 
 def keep(photo: Unread, batch: Batch, *, stamped: bool) -> None:
@@ -200,13 +198,15 @@ def record_of(entry: Entry, sha256: str, vector: Vectors | None, stamp: Stamp) -
     return Record(item, vector, size=stamp[0], mtime_ns=stamp[1])
 
 
-def stamp_of(uri: str, clock: Clock) -> Stamp:
+def stamp_of(entry: Entry, clock: Clock) -> Stamp:
     """Size and version of a photo, nothing if there is none or it was written just now."""
     try:
-        status = photo_status(uri)
+        status = entry.status or photo_status(entry.uri)
     except (OSError, ValueError):  # it is gone, a zero byte: reading it says what is wrong
-        return (None, None)
-    now = clock().timestamp()
-    if not is_remote(uri) and status.version / 1e9 > now - FRESH_SECONDS:
-        return (None, None)
-    return (status.size, status.version)
+        return UNKNOWN
+    return status.stamp(clock)
+
+
+def failure_of(entry: Entry, reason: str) -> Failure:
+    """A photo that is left out, as it may be told."""
+    return Failure(entry.id, mask(entry.uri), reason)

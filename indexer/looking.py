@@ -8,10 +8,9 @@ import numpy as np
 
 from indexer.errors import EmbedderError
 from indexer.protocols import Embedder, Entry, Pixels, Vectors
+from indexer.stamps import Stamp
 from indexer.store import check_vector
 from models.images import ImageError
-
-Stamp = tuple[int, int] | tuple[None, None]
 
 
 @dataclass(frozen=True, slots=True)

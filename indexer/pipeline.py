@@ -12,19 +12,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, storage_errors
 from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.errors import GenerationError, NothingToIndexError
 from indexer.filesystem import FileSystem, LocalFileSystem
 from indexer.generations import (
-    Clock,
     Generation,
     new_id,
     next_id,
     publish,
     read_current,
     remove_old,
-    utc_now,
     verify,
 )
 from indexer.intake import Batch, Intake
@@ -123,7 +122,8 @@ def count_entries(catalogue: Catalogue, progress: Callable[[Progress], None]) ->
     if not total:
         raise NothingToIndexError(
             f"The catalogue '{catalogue.name}' is empty: no photo was found (.jpg, .jpeg, .png "
-            "or .webp in a folder, or rows of a manifest). Check the path."
+            "or .webp in a folder, or rows of a manifest). Check the path. Shards in several "
+            "folders are named by a pattern, such as 'shards/*/*.tar'."
         )
     return total
 

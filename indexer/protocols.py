@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from indexer.stamps import Status
 from models.images import Preprocessing
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ class Entry:
         id: The shop's own identifier, unique in the catalogue.
         uri: Path of the photo (absolute, or a URL).
         attributes: Any further columns of the manifest.
+        status: What tells that the photo is as it was, if the catalogue has told it already.
     """
 
     id: str
     uri: str
     attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    status: Status | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

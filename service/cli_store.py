@@ -54,6 +54,13 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete items that the catalogue has no more.")
     ] = False,
+    photos_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="A bucket or a host that a manifest may lead to beside its own; repeatable.",
+        ),
+    ] = None,
     recall: Annotated[
         float,
         typer.Option(min=0.5, max=1.0, help="Of ten true neighbours, the share to be found."),
@@ -69,7 +76,7 @@ def index(
     room = None if memory is None else parse_bytes(memory)
     report = run_index(
         catalogue, store, weights=weights, runtime=runtime, workers=read_workers(workers),
-        prune=prune, wanted=Wanted(recall, room), as_json=json,
+        prune=prune, wanted=Wanted(recall, room), as_json=json, photos_from=photos_from or (),
     )  # fmt: skip
     if report.stopped:
         raise typer.Exit(130)

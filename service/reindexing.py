@@ -7,6 +7,7 @@ start, and nobody at work, tells of a run that was interrupted.
 
 import json
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -14,6 +15,7 @@ from pathlib import Path, PurePath
 from indexer.catalogues import open_catalogue
 from indexer.errors import IndexerError, StoreBusyError
 from indexer.locks import WRITER, exclusive
+from indexer.masking import mask
 from indexer.protocols import Embedder
 from indexer.report import IndexReport, Progress
 from models.training.weights import write_atomically
@@ -73,13 +75,21 @@ class Reindexer:
         embedder: By what: the one that embeds the queries.
         workers: Threads that read and embed.
         jobs: Where the work is done.
+        photos_from: URLs that a manifest may lead to beside its own place.
     """
 
     def __init__(
-        self, catalogue: str | None, store: Path, embedder: Embedder, *, workers: int, jobs: Jobs
+        self,
+        catalogue: str | None,
+        store: Path,
+        embedder: Embedder,
+        *,
+        workers: int,
+        jobs: Jobs,
+        photos_from: Sequence[str] = (),
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
-        self.workers, self.jobs = workers, jobs
+        self.workers, self.jobs, self.photos_from = workers, jobs, photos_from
 
     def submit(self, *, prune: bool) -> Job:
         """Start a run; it goes on where an earlier one stopped.
@@ -94,8 +104,8 @@ class Reindexer:
         if self.catalogue is None:
             raise CannotReindexError(
                 "This server was told of no catalogue. Start it with the environment variable "
-                "NITERU_CATALOGUE, a folder of photos or a manifest, or run where the catalogue "
-                "is: niteru index CATALOGUE --store STORE."
+                "NITERU_CATALOGUE, a folder of photos, a manifest or shards, or run where the "
+                "catalogue is: niteru index CATALOGUE --store STORE."
             )
         for job in self.jobs.newest():
             if job.kind == KIND and not job.ended:
@@ -106,7 +116,7 @@ class Reindexer:
         catalogue = self.catalogue
         return self.jobs.submit(
             KIND,
-            PurePath(catalogue).name,
+            name_of(catalogue),
             lambda job: self._run(job, catalogue, prune=prune),
             lane=LANE,
         )
@@ -148,10 +158,10 @@ class Reindexer:
         report: IndexReport | None = None
         try:
             self.store.mkdir(parents=True, exist_ok=True)
-            facts = {"job": job.id, "catalogue": PurePath(catalogue).name}
+            facts = {"job": job.id, "catalogue": name_of(catalogue)}
             write_atomically(marker, json.dumps(facts).encode())
             report = index_catalogue(
-                open_catalogue(catalogue),
+                open_catalogue(catalogue, photos_from=self.photos_from),
                 self.store,
                 self.embedder,
                 workers=self.workers,
@@ -172,6 +182,11 @@ class Reindexer:
         if report.stopped:
             raise StoppedError
         return Reindexed(report)
+
+
+def name_of(catalogue: str) -> str:
+    """The last part of a catalogue's path or URL: what may be told to clients."""
+    return PurePath(mask(catalogue)).name
 
 
 def failure(error: IndexerError) -> str:

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         "shards. "
         "Without it, that call is answered 501.",
     )
+    photos_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
+        default=(),
+        description="Buckets and hosts (`https://cdn.shop.example`), with commas between them, "
+        "that the catalogue's manifest may lead to beside its own place.",
+    )
     reindex_workers: PositiveInt = Field(
         default=1,
         description="Threads that read and embed while re-indexing. One leaves the other cores to "

@@ -69,6 +69,7 @@ class State:
             searcher.embedder,
             workers=settings.reindex_workers,
             jobs=self.jobs,
+            photos_from=settings.photos_from,
         )
         self.reindexer.recall()
         self.shelf = Shelf(

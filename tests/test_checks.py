@@ -14,6 +14,7 @@ def test_every_test_that_the_page_names_exists():
     files = [
         *(ROOT / "tests" / "models").glob("test_*.py"),
         *(ROOT / "tests" / "contract").glob("test_*.py"),
+        *(ROOT / "tests" / "indexer").glob("test_*.py"),
         ROOT / "tests" / "service" / "test_cli_likelihood.py",
     ]
     there = {

@@ -8,9 +8,8 @@ import csv
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from pathlib import Path
 
-from indexer.catalogues.manifest import ID, PHOTO, Line, check_header, line_error
+from indexer.catalogues.manifest import ID, PHOTO, Line, Source, check_header, line_error
 from indexer.errors import CatalogueError
 from indexer.protocols import Scalar
 
@@ -22,17 +21,17 @@ Kind = type[int] | type[float]
 Kinds = Mapping[str, Kind]
 
 
-def csv_lines(path: Path, kinds: Kinds) -> Iterator[Line]:
+def csv_lines(source: Source, kinds: Kinds) -> Iterator[Line]:
     """The rows of a CSV file.
 
     Args:
-        path: The file.
+        source: The file.
         kinds: What ``find_kinds`` found in it.
 
     Raises:
         CatalogueError: It cannot be read, is not UTF-8, has no header or lacks a column or a cell.
     """
-    for number, cells in read_cells(path):
+    for number, cells in read_cells(source):
         yield Line(number, {name: convert(kinds.get(name), text) for name, text in cells.items()})
 
 
@@ -43,7 +42,7 @@ def convert(kind: Kind | None, text: str) -> Scalar:
     return kind(text) if text else None
 
 
-def find_kinds(path: Path) -> Kinds:
+def find_kinds(source: Source) -> Kinds:
     """The columns of numbers and whether they are whole; reads the file once.
 
     Raises:
@@ -51,7 +50,7 @@ def find_kinds(path: Path) -> Kinds:
     """
     whole: dict[str, bool] = {}
     decimal: dict[str, bool] = {}
-    for _, cells in read_cells(path):
+    for _, cells in read_cells(source):
         for name, text in cells.items():
             if text:
                 whole[name] = whole.get(name, True) and bool(WHOLE.fullmatch(text))
@@ -64,33 +63,33 @@ def find_kinds(path: Path) -> Kinds:
     }
 
 
-def read_cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def read_cells(source: Source) -> Iterator[tuple[int, dict[str, str]]]:
     """The cells of each row by column, with the line the row ends on."""
     # Closed here and not when it is collected: an error leaves no open file behind.
-    with closing(decode_lines(path)) as lines:
+    with closing(decode_lines(source)) as lines:
         reader = csv.reader(lines, strict=True)
         try:
             header = next(reader, None)
             if header is None:
-                raise CatalogueError(f"'{path}' is empty; its first line names the columns.")
+                raise CatalogueError(f"'{source}' is empty; its first line names the columns.")
             if wrong := check_header(header):
-                raise line_error(path, reader.line_num, wrong)
+                raise line_error(source, reader.line_num, wrong)
             for cells in reader:
                 if not cells:
                     continue
                 if len(cells) != len(header):
                     raise line_error(
-                        path,
+                        source,
                         reader.line_num,
                         f"{len(cells)} cells under {len(header)} columns. "
                         "Put a text that holds a comma in double quotes",
                     )
                 yield reader.line_num, dict(zip(header, cells, strict=True))
         except csv.Error as error:
-            raise line_error(path, reader.line_num, f"not CSV: {error}") from error
+            raise line_error(source, reader.line_num, f"not CSV: {error}") from error
 
 
-def decode_lines(path: Path) -> Generator[str]:
+def decode_lines(source: Source) -> Generator[str]:
     """The lines of a UTF-8 file, with their ends.
 
     Raises:
@@ -98,13 +97,13 @@ def decode_lines(path: Path) -> Generator[str]:
     """
     number = 0
     try:
-        with path.open("rb") as file:
+        with source.open("rb") as file:
             for number, line in enumerate(file, 1):
                 yield (line.removeprefix(BOM) if number == 1 else line).decode("utf-8")
     except UnicodeDecodeError as error:
         raise CatalogueError(
-            f"'{path}', line {number}: not UTF-8 ({error.reason} at byte {error.start} of the "
+            f"'{source}', line {number}: not UTF-8 ({error.reason} at byte {error.start} of the "
             "line). Save the file as UTF-8."
         ) from error
     except OSError as error:
-        raise CatalogueError(f"'{path}' cannot be read: {error.strerror}.") from error
+        raise CatalogueError(f"'{source}' cannot be read: {error.strerror}.") from error

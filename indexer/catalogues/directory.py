@@ -1,11 +1,12 @@
 """A directory tree of photos: every photo is an item, named by its place in the tree."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.catalogues.listing import list_folder
 from indexer.catalogues.photos import read_photo
+from indexer.catalogues.places import suffix_of
 from indexer.errors import CatalogueError
 from indexer.protocols import Entry
 
@@ -43,34 +44,15 @@ class DirectoryCatalogue:
         return read_photo(entry.uri)
 
     def _walk(self, folder: Path, prefix: str, above: frozenset[Inode]) -> Iterator[Entry]:
+        found = list_folder(str(folder))
         status = folder.stat()
         inode = (status.st_dev, status.st_ino)
         if inode in above:
             return
-        folders, photos = list_folder(folder)
+        photos = [file.name for file in found.files if suffix_of(file.name) in SUFFIXES]
         yield from name_photos(folder, prefix, photos)
-        for name in folders:
+        for name in found.folders:
             yield from self._walk(folder / name, f"{prefix}{name}/", above | {inode})
-
-
-def list_folder(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of the folders and of the photos in a folder, each sorted."""
-    folders, photos = [], []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    folders.append(entry.name)
-                elif Path(entry.name).suffix.lower() in SUFFIXES:
-                    photos.append(entry.name)
-    except OSError as error:
-        raise CatalogueError(
-            f"The folder '{folder}' cannot be listed: {error.strerror}. Make it readable, or "
-            "move it out of the catalogue: a part left out unnoticed would look like deleted items."
-        ) from error
-    return sorted(folders), sorted(photos)
 
 
 def name_photos(folder: Path, prefix: str, photos: list[str]) -> Iterator[Entry]:

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from indexer.catalogues.manifest import Line, check_header, finite, line_error
+from indexer.catalogues.manifest import Line, Source, check_header, finite, line_error
 from indexer.errors import CatalogueError
 from indexer.protocols import Scalar
 
 BATCH = 4096
 
 
-def parquet_lines(path: Path) -> Iterator[Line]:
+def parquet_lines(source: Source) -> Iterator[Line]:
     """The rows of a Parquet file, numbered from 1.
 
     Dates become ISO texts, decimals numbers, NaN nothing.
@@ -25,21 +24,21 @@ def parquet_lines(path: Path) -> Iterator[Line]:
     pyarrow = import_pyarrow()
     number = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with source.open("rb") as opened, pyarrow.parquet.ParquetFile(opened) as file:
             if wrong := check_header(file.schema_arrow.names):
-                raise CatalogueError(f"'{path}': {wrong}.")
+                raise CatalogueError(f"'{source}': {wrong}.")
             for batch in file.iter_batches(BATCH):
                 for values in batch.to_pylist():
                     number += 1
-                    row = {name: scalar(path, number, name, v) for name, v in values.items()}
+                    row = {name: scalar(source, number, name, v) for name, v in values.items()}
                     yield Line(number, row)
     except pyarrow.ArrowException as error:
-        raise CatalogueError(f"'{path}' is no Parquet file: {error}") from error
+        raise CatalogueError(f"'{source}' is no Parquet file: {error}") from error
     except OSError as error:
-        raise CatalogueError(f"'{path}' cannot be read: {error}") from error
+        raise CatalogueError(f"'{source}' cannot be read: {error}") from error
 
 
-def scalar(path: Path, number: int, name: str, value: Any) -> Scalar:
+def scalar(source: Source, number: int, name: str, value: Any) -> Scalar:
     """The value of a cell."""
     match value:
         case None | str() | bool() | int():
@@ -52,7 +51,7 @@ def scalar(path: Path, number: int, name: str, value: Any) -> Scalar:
             return value.isoformat()
         case _:
             raise line_error(
-                path,
+                source,
                 number,
                 f"'{name}' is a {type(value).__name__}; an attribute is a text, a number, a date, "
                 "true, false or null",

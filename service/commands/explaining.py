@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.engines.faiss_engine import FaissEngine
+from indexer.masking import mask
 from indexer.protocols import Embedder, Pixels
 from indexer.torch_embedder import TorchEmbedder
 from models.images import Crop
@@ -35,7 +36,7 @@ def run_explain(
     explanation = explainer.explain(pixels, draws=draws, seed=seed)
     draw_explanation(explanation, neighbours).save(out)
     if as_json:
-        items = [{"id": n.id, "score": round(n.score, 4), "uri": n.uri} for n in neighbours]
+        items = [{"id": n.id, "score": round(n.score, 4), "uri": mask(n.uri)} for n in neighbours]
         print_json(
             {"picture": str(out), "rate": explanation.rate, "draws": len(explanation.draws),
              "seed": seed, "fingerprint": explanation.fingerprint, "items": items}

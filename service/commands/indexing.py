@@ -1,6 +1,7 @@
 """``niteru index``, ``generations`` and ``rollback``: the life of an index."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -44,6 +45,7 @@ def run_index(
     prune: bool,
     wanted: Wanted,
     as_json: bool,
+    photos_from: Sequence[str] = (),
 ) -> IndexReport:
     """Bring a store up to date with a catalogue, showing how it goes."""
     embedder = load_embedder(weights, runtime=runtime)
@@ -52,7 +54,12 @@ def run_index(
     # Ray prints what happens to its nodes, and it is no data.
     with redirect_stdout(sys.stderr):
         report = index_with_bar(
-            open_catalogue(catalogue), store, embedder, chosen, prune=prune, policy=policy
+            open_catalogue(catalogue, photos_from=photos_from),
+            store,
+            embedder,
+            chosen,
+            prune=prune,
+            policy=policy,
         )
     if as_json:
         print_json(asdict(report) | {"message": report.message})

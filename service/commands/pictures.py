@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from indexer.catalogues.photos import read_photo
 from models.images import Crop
 
 GAP, FRAME = 6, 4  # pixels between photos, and of the frame around a right answer
@@ -18,13 +20,13 @@ class Row:
 
     Attributes:
         query: The photo searched with.
-        found: Photos of the items found.
+        found: Photos of the items found: paths, or uris as a store has them.
         right: Place in ``found`` of the item that was meant, if that is known and it is there.
         crop: The part of the query that was searched with; None for all of it.
     """
 
     query: Path
-    found: tuple[Path, ...]
+    found: tuple[Path | str, ...]
     right: int | None = None
     crop: Crop | None = None
 
@@ -37,18 +39,18 @@ def draw_results(rows: Sequence[Row], *, side: int = 128) -> Image.Image:
     for number, row in enumerate(rows):
         top = GAP + number * (side + GAP)
         sheet.paste(_thumbnail(row.query, side, row.crop), (GAP, top))
-        for column, path in enumerate(row.found):
+        for column, photo in enumerate(row.found):
             left = 4 * GAP + (column + 1) * (side + GAP)
             if column == row.right:
                 box = (left - FRAME, top - FRAME, left + side + FRAME, top + side + FRAME)
                 sheet.paste(GREEN, box)
-            sheet.paste(_thumbnail(path, side), (left, top))
+            sheet.paste(_thumbnail(photo, side), (left, top))
     return sheet
 
 
-def _thumbnail(path: Path, side: int, crop: Crop | None = None) -> Image.Image:
+def _thumbnail(photo: Path | str, side: int, crop: Crop | None = None) -> Image.Image:
     """A photo, or a part of it, fitted into a square on white."""
-    with Image.open(path) as image:
+    with Image.open(BytesIO(read_photo(str(photo)))) as image:
         upright = ImageOps.exif_transpose(image).convert("RGB")
     part = upright if crop is None else upright.crop(crop.box(*upright.size))
     return ImageOps.pad(part, (side, side), color="white")

@@ -8,6 +8,7 @@ import numpy as np
 
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.filters import Filter, parse_filter
+from indexer.masking import mask
 from indexer.protocols import Embedder, Item, Pixels
 from indexer.runtime import Runtime, load_embedder
 from models.images import Crop, ImageError
@@ -51,12 +52,13 @@ def run_search(
     embedder = load_embedder(weights, runtime=runtime)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder, crop) for path in images]))
     with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
-        answers = [
-            [_line(c, c.item) for c in choose(engine, vector, wanted) if c.item is not None]
+        chosen = [
+            [(c, c.item) for c in choose(engine, vector, wanted) if c.item is not None]
             for vector in vectors
         ]
+    answers = [[_line(choice, item) for choice, item in pairs] for pairs in chosen]
     if picture is not None:
-        found = [tuple(Path(str(line["uri"])) for line in answer) for answer in answers]
+        found = [tuple(item.uri for _, item in pairs) for pairs in chosen]
         rows = [Row(*pair, crop=crop) for pair in zip(images, found, strict=True)]
         draw_results(rows).save(picture)
         say(f"{picture}: {len(images)} rows, the query first.")
@@ -72,7 +74,7 @@ def _line(choice: Choice, item: Item) -> dict[str, Any]:
     """An answer as data; what was folded into it only where something was."""
     folded = {"collapsed": list(choice.collapsed)} if choice.collapsed else {}
     return {
-        "id": choice.id, "score": round(choice.score, 4), "uri": item.uri,
+        "id": choice.id, "score": round(choice.score, 4), "uri": mask(item.uri),
         "attributes": dict(item.attributes), **folded,
     }  # fmt: skip
 

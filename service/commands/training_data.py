@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import models
-from indexer.catalogues import SUFFIXES, open_catalogue
+from indexer.catalogues import SUFFIXES, ShardCatalogue, open_catalogue
 from indexer.errors import CatalogueError
 from indexer.evaluation.idx import find_idx, read_idx
 from models.training.arrays import Pixels, photos_from_array, read_bits, tensors_from_array
@@ -115,13 +115,19 @@ def read_photos(catalogues: Sequence[Path], *, masks: Path | None = None) -> lis
         masks: Folder with masks of the shop's own, named like the photos: see ``give_masks``.
 
     Raises:
-        CatalogueError: There is no photo, or ``masks`` does not fit.
+        CatalogueError: There is no photo, it is not a file, or ``masks`` does not fit.
     """
     photos: list[Photo] = []
     for source, path in enumerate(catalogues):
         root = path if path.is_dir() else path.parent
         own: list[Photo] = []
-        for entry in open_catalogue(path):
+        catalogue = open_catalogue(path)
+        if isinstance(catalogue, ShardCatalogue):
+            raise CatalogueError(
+                f"'{path}' holds its photos in tar shards, which are indexed but not trained on. "
+                "Unpack them into a folder."
+            )
+        for entry in catalogue:
             item, mask = entry.attributes.get("item"), entry.attributes.get("mask")
             own.append(
                 Photo(
