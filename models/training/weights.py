@@ -22,6 +22,7 @@ from models.training.config import from_json
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS = "config.json", "weights.safetensors", "metrics.json"
 STATE = "state.safetensors"  # an unfinished training
+SHIPPED = Path(models.__file__).parent.parent / "weights"  # beside our packages
 
 
 class WeightsError(ValueError):
@@ -34,8 +35,7 @@ def find_weights(name: str | Path) -> Path:
     Raises:
         WeightsError: There is none; the message lists the names there are.
     """
-    beside = Path(models.__file__).parent.parent / "weights"
-    places = [Path(name), Path("weights") / name, beside / name]
+    places = [Path(name), Path("weights") / name, SHIPPED / name]
     for place in places:
         if (place / CONFIG).is_file():
             return place
@@ -45,7 +45,7 @@ def find_weights(name: str | Path) -> Path:
                 f"The training in {place} has not ended, so there are no weights yet. "
                 "Finish it with: niteru train MODEL --data DATA --out OUT --resume."
             )
-    there = sorted(p.parent.name for p in beside.glob(f"*/{CONFIG}"))
+    there = sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))
     raise WeightsError(
         f"There are no weights '{name}': no {CONFIG} in {places[0]} nor in {places[2]}. "
         f"Shipped weights: {', '.join(there) or 'none'}. Make your own with: niteru train."
@@ -57,9 +57,8 @@ def list_weights() -> dict[str, Path]:
 
     A name is the folder that ``find_weights`` would take for it.
     """
-    beside = Path(models.__file__).parent.parent / "weights"
     found: dict[str, Path] = {}
-    for place in (beside, Path("weights")):  # what lies here comes before what was shipped
+    for place in (SHIPPED, Path("weights")):  # what lies here comes before what was shipped
         found |= {path.parent.name: path.parent for path in place.glob(f"*/{CONFIG}")}
     return dict(sorted(found.items()))
 

@@ -20,6 +20,7 @@ from indexer.engines.exact import ExactEngine
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Embedder, Engine, Entry, Item
+from models.training import weights
 from service.addresses import is_public
 from service.app import create_app
 from service.fetching import Fetcher, Policy
@@ -30,6 +31,23 @@ from tests.sites import Names, Site
 # Ids that are awkward in a path, among plain ones.
 AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd")
 PLAIN = tuple(f"{kind}/{number:02d}" for kind in ("bags", "hats", "shoes") for number in range(8))
+
+
+@pytest.fixture(scope="session")
+def one_shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the weights for photos, and none of what else is shipped."""
+    kept = "pixelvae-clothing"
+    folder = tmp_path_factory.mktemp("shipped")
+    (folder / kept).symlink_to(weights.SHIPPED / kept)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(one_shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models other than that for photos have the weights that a test makes, and no others."""
+    if Path.cwd() == weights.SHIPPED.parent:  # else a fixture has chosen where it is
+        monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(weights, "SHIPPED", one_shipped)
 
 
 class Client:

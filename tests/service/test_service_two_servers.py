@@ -60,7 +60,7 @@ def current(client):
 def job_done(client, path):
     """The end of a job."""
     deadline = time.monotonic() + 60
-    while (job := client.get(path).json())["state"] in ("queued", "running"):
+    while (job := client.get(path).json())["state"] in ("waiting", "running"):
         assert time.monotonic() < deadline, job
         time.sleep(0.02)
     return job
