@@ -1,6 +1,7 @@
 """The gallery of docs/models.md: its rows, its runner, its pictures and its page."""
 
 import contextlib
+import importlib
 import io
 import json
 import re
@@ -214,6 +215,21 @@ def test_the_page_holds_what_is_measured():
 def test_figures_are_of_the_rows_as_they_are():
     for name, found in read_figures(FIGURES).items():
         assert found["command"] == told(ROWS[name]), name
+
+
+def test_the_figures_in_the_models_files_are_those_of_the_gallery():
+    """``12.34 nats by ``row``` in a docstring is what the row's file of figures says, rounded."""
+    measured, found = read_figures(FIGURES), 0
+    for name in models.available():
+        text = importlib.import_module(f"models.{name}").__doc__
+        for said, row in re.findall(r"(-?\d*\.\d+)[^`.]*? by\s+``([a-z0-9-]+)``", text):
+            figures = measured[row]["figures"]
+            keys = ("nll", "nll_importance_weighted", "kid", "bits_per_dim")
+            exact = [figures[key] for key in keys if key in figures]
+            places = len(said.partition(".")[2])
+            assert float(said) in [pytest.approx(v, abs=0.51 * 10**-places) for v in exact], row
+            found += 1
+    assert found > 10
 
 
 def test_a_table_worked_by_hand(monkeypatch):

@@ -113,7 +113,7 @@ def test_no_search_fails_while_the_other_writes_and_publishes(two, picture, phot
     job = one.post("/v1/reindex").json()
     generations, finished = set(), False
     while not finished:
-        finished = one.get(job["url"]).json()["state"] not in ("queued", "running")
+        finished = one.get(job["url"]).json()["state"] not in ("waiting", "running")
         found = other.post("/v1/search?limit=3", content=photos["hats/03"])
         assert found.status_code == 200, found.text
         assert "hats/03" in {item["id"] for item in found.json()["items"]}
