@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from indexer.errors import IndexerError
 from indexer.masking import mask
@@ -56,6 +56,11 @@ def path_of(place: str) -> str:
 def suffix_of(place: str) -> str:
     """The ending of a file's name, with its dot, in small letters."""
     return PurePosixPath(path_of(place)).suffix.lower()
+
+
+def name_of(url: str, name: str) -> str:
+    """A name below a URL as people write it: over HTTP it comes with ``%20`` for a space."""
+    return unquote(name) if scheme_of(url) in WEB else name
 
 
 def join(folder: str, name: str) -> str:
@@ -154,7 +159,9 @@ def read_range(place: str, start: int, size: int) -> bytes:
             return file.read(size)
     files, path = filesystem_of(place)
     with remote_errors(place):
-        return bytes(files.cat_file(path, start=start, end=start + size))
+        data = bytes(files.cat_file(path, start=start, end=start + size))
+    # A web server that knows no ranges sends the whole file.
+    return data[start : start + size] if len(data) > size else data
 
 
 def open_file(place: str) -> BinaryIO:

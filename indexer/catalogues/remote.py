@@ -11,7 +11,7 @@ from typing import IO, Literal
 from indexer.catalogues.directory import SUFFIXES
 from indexer.catalogues.listing import list_folder
 from indexer.catalogues.photos import read_photo
-from indexer.catalogues.places import join, open_file, remote_errors
+from indexer.catalogues.places import join, name_of, open_file, remote_errors
 from indexer.errors import CatalogueError
 from indexer.masking import mask
 from indexer.protocols import Entry
@@ -47,7 +47,7 @@ class RemoteCatalogue:
     def _walk(self, folder: str, prefix: str, taken: dict[str, str]) -> Iterator[Entry]:
         found = list_folder(folder)
         for file in found.files:
-            inside = PurePosixPath(prefix + file.name)
+            inside = PurePosixPath(name_of(folder, prefix + file.name))
             if inside.suffix.lower() not in SUFFIXES:
                 continue
             item_id, url = str(inside.with_suffix("")), join(folder, file.name)

@@ -8,7 +8,7 @@ import pytest
 
 from indexer.catalogues import open_catalogue
 from indexer.catalogues.photos import read_photo
-from indexer.catalogues.places import SCHEMES, filesystem_of, read_status, status_of
+from indexer.catalogues.places import SCHEMES, filesystem_of, name_of, read_status, status_of
 from indexer.embedders import ColourLayoutEmbedder
 from indexer.errors import CatalogueError
 from indexer.pipeline import index_catalogue
@@ -266,6 +266,21 @@ def test_shards_are_read_member_by_member():
     assert "2.tar' cannot be read: there is no such file" in refusal(f"{SHOP}/s/{{0..2}}.tar")
     put_remote(f"{SHOP}/s/1.tar", data[:700])
     assert "without the mark of a tar's end" in refusal(f"{SHOP}/s")
+
+
+def test_a_server_that_knows_no_ranges_sends_the_whole(monkeypatch):
+    def whole(self, path, start=None, end=None, **kwargs):
+        return MemoryFileSystem.cat_file(self, path, **kwargs)
+
+    monkeypatch.setattr(Stubborn, "cat_file", whole)
+    Stubborn().pipe_file("/shop/0.tar", tar([*sample("a", 1), *sample("b", 2)]))
+    catalogue = open_catalogue(f"{HIDDEN}://shop/0.tar")
+    assert [catalogue.read(entry) for entry in catalogue] == [png(1), png(2)]
+
+
+def test_names_of_the_web_are_written_as_people_write_them():
+    assert name_of("https://shop/p", "a%20b/c%C3%BC.png") == "a b/cü.png"
+    assert name_of("s3://shop/p", "a%20b.png") == "a%20b.png"
 
 
 def test_an_etag_tells_what_changed_even_if_the_size_did_not(index):

@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -104,12 +105,18 @@ def test_an_archive_that_changed_is_not_misread(tmp_path):
     write_tar(path, [*sample("c", 3), *sample("d", 4)])
     with pytest.raises(OSError, match="has changed since"):
         read_photo(first.uri)
+    write_tar(path, sample("c", 1))  # of the same size
+    with pytest.raises(OSError, match="has changed since"):
+        read_photo(first.uri)
     write_tar(path, sample("a", 1))
     assert read_photo(first.uri) == png(1)
     with pytest.raises(OSError, match="has changed since"):
         read_photo(second.uri)
     with pytest.raises(OSError, match="at most 10"):
         read_photo(first.uri, max_bytes=10)
+    beside = replace(Member.parse(first.uri), offset=Member.parse(first.uri).offset + 512)
+    with pytest.raises(OSError, match="has changed since"):
+        read_photo(beside.uri)
     with pytest.raises(OSError, match="no member"):
         read_photo(f"{path}#offset=2&size=1&header=9&name=a")
     path.unlink()
@@ -207,6 +214,15 @@ def test_a_link_is_reported_and_the_item_it_was_stays(tmp_path, index):
         ("b", "it is a link")
     ]  # fmt: skip
     assert (report.items, report.pruned) == (2, 0)
+
+
+def test_a_description_that_is_a_link_is_refused(tmp_path):
+    """It may name the item's id: without it the item would be another one."""
+    data = link("a.json", "b.json")[:512]
+    alone = put_file(tmp_path / "alone.tar", data + tar({"b.png": png(1)}))
+    assert [entry.id for entry in open_catalogue(alone)] == ["b"]
+    path = put_file(tmp_path / "x.tar", data + tar(sample("a", 1)))
+    assert "'a.json': it is a link to 'b.json'" in refusal(path)
 
 
 def test_a_name_that_is_no_unicode_is_left_out_of_the_run(tmp_path, index):

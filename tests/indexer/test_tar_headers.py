@@ -35,6 +35,7 @@ def refusal(tmp_path):
 def test_every_kind_of_tar_is_read_as_tarfile_reads_it(tmp_path, kind):
     long = "x" * (90 if kind == tarfile.USTAR_FORMAT else 300)
     members = {f"{long}/{n}é#%@{n}.jpg": bytes([n]) * (n * 511) for n in range(1, 6)}
+    members["short.jpg"] = b"after a long one"
     catalogue = open_catalogue(put_file(tmp_path / "x.tar", tar(members, kind=kind)))
     with tarfile.open(tmp_path / "x.tar") as archive:
         expected = {i.name: (i.offset, i.offset_data, i.size) for i in archive}
@@ -46,6 +47,13 @@ def test_every_kind_of_tar_is_read_as_tarfile_reads_it(tmp_path, kind):
 @pytest.mark.parametrize("end", [*range(0, END + 1, 256), END - 1, END + 511])
 def test_a_shard_cut_off_anywhere_is_refused(refusal, end):
     assert "without the mark of a tar's end" in refusal(WHOLE[:end])
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("end", [512, 700, 1024, 1536, 2048])
+def test_a_shard_cut_off_in_a_long_name_is_refused(refusal, kind, end):
+    data = tar({f"{'x' * 600}.jpg": b"a" * 700}, kind=kind)
+    assert "without the mark of a tar's end" in refusal(data[:end])
 
 
 @pytest.mark.parametrize("place", [0, 100, 130, 257, SECOND, SECOND + 100, SECOND + 148])
