@@ -16,12 +16,14 @@ from indexer.errors import IndexerError, StoreBusyError
 from indexer.locks import WRITER, exclusive
 from indexer.protocols import Embedder
 from indexer.report import IndexReport, Progress
-from models.training.weights import write_atomically
+from indexer.runtime import Runtime, load_embedder
+from models.training.weights import WeightsError, list_weights, write_atomically
 from service.errors import (
     CannotReindexError,
     ReindexFailedError,
     ReindexInterruptedError,
     ReindexRunningError,
+    UnknownWeightsError,
 )
 from service.jobs import Job, Jobs, StoppedError
 from service.schemas_jobs import ReindexResponse
@@ -73,22 +75,32 @@ class Reindexer:
         embedder: By what: the one that embeds the queries.
         workers: Threads that read and embed.
         jobs: Where the work is done.
+        runtime: What embeds with other weights.
     """
 
     def __init__(
-        self, catalogue: str | None, store: Path, embedder: Embedder, *, workers: int, jobs: Jobs
+        self,
+        catalogue: str | None,
+        store: Path,
+        embedder: Embedder,
+        *,
+        workers: int,
+        jobs: Jobs,
+        runtime: Runtime = "auto",
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
-        self.workers, self.jobs = workers, jobs
+        self.workers, self.jobs, self.runtime = workers, jobs, runtime
 
-    def submit(self, *, prune: bool) -> Job:
+    def submit(self, *, prune: bool, weights: str | None = None) -> Job:
         """Start a run; it goes on where an earlier one stopped.
 
         Args:
             prune: Delete items that the catalogue has no more.
+            weights: By what other than the embedder: a name below ``weights/``.
 
         Raises:
             CannotReindexError: The server was told of no catalogue.
+            UnknownWeightsError: There are no weights of that name.
             ReindexRunningError: A run is under way.
         """
         if self.catalogue is None:
@@ -97,6 +109,7 @@ class Reindexer:
                 "NITERU_CATALOGUE, a folder of photos or a manifest, or run where the catalogue "
                 "is: niteru index CATALOGUE --store STORE."
             )
+        folder = None if weights is None else find_named(weights)
         for job in self.jobs.newest():
             if job.kind == KIND and not job.ended:
                 raise ReindexRunningError(
@@ -107,7 +120,7 @@ class Reindexer:
         return self.jobs.submit(
             KIND,
             PurePath(catalogue).name,
-            lambda job: self._run(job, catalogue, prune=prune),
+            lambda job: self._run(job, catalogue, folder, prune=prune),
             lane=LANE,
         )
 
@@ -136,7 +149,7 @@ class Reindexer:
         job.end("failed", error=interrupted)
         self.jobs.remember(job)
 
-    def _run(self, job: Job, catalogue: str, *, prune: bool) -> Reindexed:
+    def _run(self, job: Job, catalogue: str, folder: Path | None, *, prune: bool) -> Reindexed:
         """Index, telling the job how far it is."""
         # Here, because FAISS comes with it, and a server may have another engine.
         from indexer.pipeline import index_catalogue  # noqa: PLC0415
@@ -153,7 +166,7 @@ class Reindexer:
             report = index_catalogue(
                 open_catalogue(catalogue),
                 self.store,
-                self.embedder,
+                self.embedder if folder is None else load_embedder(folder, runtime=self.runtime),
                 workers=self.workers,
                 batch=BATCH,
                 prune=prune,
@@ -164,6 +177,12 @@ class Reindexer:
             # It names paths of this machine, which are for the log.
             logger.warning("Job %s: %s", job.id, error)
             raise ReindexFailedError(failure(error)) from error
+        except (WeightsError, ImportError) as error:
+            logger.warning("Job %s: %s", job.id, error)
+            raise ReindexFailedError(
+                "The weights cannot embed photos here. What was indexed before is still served. "
+                "The server's log says more, under the id of this job."
+            ) from error
         finally:
             # A run that is stopped because the server ends is one to be told of.
             if not self.jobs.closed or (report is not None and not report.stopped):
@@ -172,6 +191,22 @@ class Reindexer:
         if report.stopped:
             raise StoppedError
         return Reindexed(report)
+
+
+def find_named(name: str) -> Path:
+    """The folder of weights by their name below ``weights/``, which is never a path.
+
+    Raises:
+        UnknownWeightsError: There are none.
+    """
+    there = list_weights()
+    if name not in there:
+        raise UnknownWeightsError(
+            f"There are no weights '{name[:100]}' below weights/ where the server runs. There are: "
+            f"{', '.join(there) or 'none'}.",
+            extensions={"weights": list(there)},
+        )
+    return there[name]
 
 
 def failure(error: IndexerError) -> str:
