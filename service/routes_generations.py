@@ -24,8 +24,8 @@ async def activate_generation(generation_id: str, state: Shared) -> GenerationsR
 
     Items deleted since it was built stay deleted, and items put since are found: a generation is an
     index of the store's items, not a copy of them. With one of other weights, found below
-    `weights/`, the server goes over to these; items put since by others have no vector of theirs
-    until the catalogue is indexed with them again.
+    `weights/`, the server goes over to these; items put since then have no vector of theirs until
+    the catalogue is indexed with them again.
     """
     return await state.run(lambda: switch(state, generation_id))
 

@@ -11,6 +11,7 @@ from indexer.torch_embedder import TorchEmbedder
 from service import succession
 from service.app import open_engine
 from service.settings import Settings
+from tests.service.conftest import draw
 
 
 @pytest.fixture
@@ -113,17 +114,21 @@ def test_the_catalogue_is_indexed_with_other_weights_over_http(
         )
         assert {"one", "two"} <= set(problem["weights"])
 
+    told = {"attributes": '{"price": 3}'}  # of no catalogue, and not to be lost for that
+    assert client.request("PUT", "/v1/items/new", content=draw(77), params=told).status_code == 201
     job = client.post("/v1/reindex", json={"weights": "two", "prune": True}).json()
     lines = client.get(job["events"]).text.splitlines()
     ended = json.loads(lines[-2].removeprefix("data: "))
 
     assert ended["state"] == "done"
     report = client.get(job["url"] + "/result").json()
-    assert (report["published"], report["embedded"]) == (True, len(photos))
+    assert (report["published"], report["embedded"]) == (True, len(photos) + 1)
     ends = time.monotonic() + 30
     while client.get("/readyz").json()["generation"] != report["generation"]:
         assert time.monotonic() < ends
     assert client.get("/readyz").json()["fingerprint"] == load(shop, "two").fingerprint
+    found = client.post("/v1/search?limit=1", content=draw(77)).json()["items"][0]
+    assert (found["id"], found["attributes"]) == ("new", {"price": 3})
     # The next run is by the weights that serve now.
     again = client.post("/v1/reindex").json()
     client.get(again["events"])
