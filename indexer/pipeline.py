@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from indexer.catalogues.memory import MemoryCatalogue
 from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, storage_errors
 from indexer.engines.faiss_index import IndexPolicy, build_index
@@ -30,7 +31,13 @@ from indexer.intake import Batch, Intake
 from indexer.layout import MAP, write_layout
 from indexer.manifest import Contents, Manifest
 from indexer.protocols import Catalogue, Embedder, Entry, Vectors
-from indexer.reading import count_vectors, find_embedder, has_changed, read_change
+from indexer.reading import (
+    count_vectors,
+    find_embedder,
+    find_own_without,
+    has_changed,
+    read_change,
+)
 from indexer.report import Failure, IndexReport, Progress, Stage
 from indexer.store import StoreWriter, open_writer
 from indexer.views import embed_views
@@ -170,9 +177,19 @@ class Run:
         return report
 
     def _take_in(self, workers: Workers, batch: int) -> None:
+        """Embed what the catalogue has, and what came without one if the weights are new to it."""
+        self._take_from(self.catalogue, workers, batch)
+        store, fingerprint = self.writer.store, self.embedder.fingerprint
+        with self.pool.read() as connection:
+            own = find_own_without(connection, store, fingerprint)
+        if own and not self.stopped:
+            self.total += len(own)
+            self._take_from(MemoryCatalogue(own), workers, batch)
+
+    def _take_from(self, catalogue: Catalogue, workers: Workers, batch: int) -> None:
         """Let the workers read, decode and embed; store in this thread."""
-        intake = Intake(self.catalogue, self.embedder, self.pool, self.clock)
-        chunks = chunked(self.catalogue, batch)
+        intake = Intake(catalogue, self.embedder, self.pool, self.clock)
+        chunks = chunked(catalogue, batch)
         with closing(workers.take(intake, chunks, self._asked_to_stop)) as batches:
             for made in batches:
                 self._settle(made)

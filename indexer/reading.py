@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from indexer.filter_sql import compile_filter
 from indexer.filters import Filter
-from indexer.protocols import Facet, Item, Scalar, Vectors
+from indexer.own_photos import prefix_of
+from indexer.protocols import Entry, Facet, Item, Scalar, Vectors
 
 Rows = npt.NDArray[np.int64]
 STORED = np.dtype("<f4")
@@ -82,6 +84,19 @@ def find_embedder(connection: sqlite3.Connection, fingerprint: str) -> tuple[int
         "SELECT embedder, dim FROM embedders WHERE fingerprint = ?", (fingerprint,)
     ).fetchone()
     return None if found is None else (int(found[0]), int(found[1]))
+
+
+def find_own_without(connection: sqlite3.Connection, store: Path, fingerprint: str) -> list[Entry]:
+    """The items whose photo the store keeps itself and that have no vector of an embedder."""
+    found = find_embedder(connection, fingerprint)
+    own = prefix_of(store)
+    rows = connection.execute(
+        "SELECT i.id, i.uri, i.attributes FROM items i WHERE i.deleted = 0 "
+        "AND substr(i.uri, 1, ?) = ? AND NOT EXISTS (SELECT 1 FROM vectors v "
+        "WHERE v.item = i.item AND v.embedder = ? AND v.removed IS NULL) ORDER BY i.id",
+        (len(own), own, found[0] if found else None),
+    )
+    return [Entry(item_id, uri, json.loads(attributes)) for item_id, uri, attributes in rows]
 
 
 def count_items(connection: sqlite3.Connection) -> int:

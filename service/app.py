@@ -50,6 +50,7 @@ from service.rates import RateLimit
 from service.schemas_search import SearchOptions
 from service.settings import Settings, unknown_variables
 from service.state import State
+from service.succession import Succession
 from service.uploads import invalid
 
 logger = logging.getLogger(__name__)
@@ -74,9 +75,9 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
     state = State.of(settings, embedder, engine)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        state.close()
+        app.state.niteru.close()
 
     app = FastAPI(
         title="niteru",
@@ -88,6 +89,11 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.niteru = state
+
+    def seat(successor: State) -> None:
+        app.state.niteru = successor
+
+    state.succession = Succession(state, seat=seat, open_engine=open_engine)
     routers = (
         routes_search.router,
         routes_explain.router,

@@ -77,7 +77,8 @@ class Metrics:
             "niteru_active_requests", "Requests being worked on.", registry=self.registry
         )
         active.set_function(lambda: admission.active)
-        self.registry.register(Index(searcher))
+        self.index = Index(searcher)
+        self.registry.register(self.index)
 
     def note_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count an answer; ``route`` is the pattern that matched, None if none did."""

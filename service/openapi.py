@@ -90,7 +90,7 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/models/{name}/": (400, 404, 408, 409, 413, 415, 422, 429, 501, 504),
     "/v1/jobs/": (404, 504),
     "/v1/jobs/{job_id}/result": (404, 409, 422, 501, 504),
-    "/v1/reindex": (408, 409, 413, 415, 422, 429, 501, 504),
+    "/v1/reindex": (404, 408, 409, 413, 415, 422, 429, 501, 504),
     "/readyz": (503, 504),
 }
 # Beside these, of calls that change items.
@@ -113,7 +113,7 @@ ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnknownGenerationError: ("/v1/generations/",),
     UnfitGenerationError: ("/v1/generations/",),
     UnknownModelError: (MODELS,),
-    UnknownWeightsError: (ONE_MODEL,),
+    UnknownWeightsError: (ONE_MODEL, "/v1/reindex"),
     NoWeightsError: (ONE_MODEL,),
     UnknownJobError: ("/v1/jobs/",),
     ReindexRunningError: ("/v1/reindex",),

@@ -18,12 +18,14 @@ from indexer.locks import WRITER, exclusive
 from indexer.masking import mask
 from indexer.protocols import Embedder
 from indexer.report import IndexReport, Progress
-from models.training.weights import write_atomically
+from indexer.runtime import Runtime, load_embedder
+from models.training.weights import WeightsError, list_weights, write_atomically
 from service.errors import (
     CannotReindexError,
     ReindexFailedError,
     ReindexInterruptedError,
     ReindexRunningError,
+    UnknownWeightsError,
 )
 from service.jobs import Job, Jobs, StoppedError
 from service.schemas_jobs import ReindexResponse
@@ -76,6 +78,7 @@ class Reindexer:
         workers: Threads that read and embed.
         jobs: Where the work is done.
         photos_from: URLs that a manifest may lead to beside its own place.
+        runtime: What embeds with other weights.
     """
 
     def __init__(
@@ -87,18 +90,22 @@ class Reindexer:
         workers: int,
         jobs: Jobs,
         photos_from: Sequence[str] = (),
+        runtime: Runtime = "auto",
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
         self.workers, self.jobs, self.photos_from = workers, jobs, photos_from
+        self.runtime = runtime
 
-    def submit(self, *, prune: bool) -> Job:
+    def submit(self, *, prune: bool, weights: str | None = None) -> Job:
         """Start a run; it goes on where an earlier one stopped.
 
         Args:
             prune: Delete items that the catalogue has no more.
+            weights: By what other than the embedder: a name below ``weights/``.
 
         Raises:
             CannotReindexError: The server was told of no catalogue.
+            UnknownWeightsError: There are no weights of that name.
             ReindexRunningError: A run is under way.
         """
         if self.catalogue is None:
@@ -107,6 +114,7 @@ class Reindexer:
                 "NITERU_CATALOGUE, a folder of photos, a manifest or shards, or run where the "
                 "catalogue is: niteru index CATALOGUE --store STORE."
             )
+        folder = None if weights is None else find_named(weights)
         for job in self.jobs.newest():
             if job.kind == KIND and not job.ended:
                 raise ReindexRunningError(
@@ -117,7 +125,7 @@ class Reindexer:
         return self.jobs.submit(
             KIND,
             name_of(catalogue),
-            lambda job: self._run(job, catalogue, prune=prune),
+            lambda job: self._run(job, catalogue, folder, prune=prune),
             lane=LANE,
         )
 
@@ -146,7 +154,7 @@ class Reindexer:
         job.end("failed", error=interrupted)
         self.jobs.remember(job)
 
-    def _run(self, job: Job, catalogue: str, *, prune: bool) -> Reindexed:
+    def _run(self, job: Job, catalogue: str, folder: Path | None, *, prune: bool) -> Reindexed:
         """Index, telling the job how far it is."""
         # Here, because FAISS comes with it, and a server may have another engine.
         from indexer.pipeline import index_catalogue  # noqa: PLC0415
@@ -163,7 +171,7 @@ class Reindexer:
             report = index_catalogue(
                 open_catalogue(catalogue, photos_from=self.photos_from),
                 self.store,
-                self.embedder,
+                self.embedder if folder is None else load_embedder(folder, runtime=self.runtime),
                 workers=self.workers,
                 batch=BATCH,
                 prune=prune,
@@ -174,6 +182,12 @@ class Reindexer:
             # It names paths of this machine, which are for the log.
             logger.warning("Job %s: %s", job.id, error)
             raise ReindexFailedError(failure(error)) from error
+        except (WeightsError, ImportError) as error:
+            logger.warning("Job %s: %s", job.id, error)
+            raise ReindexFailedError(
+                "The weights cannot embed photos here. What was indexed before is still served. "
+                "The server's log says more, under the id of this job."
+            ) from error
         finally:
             # A run that is stopped because the server ends is one to be told of.
             if not self.jobs.closed or (report is not None and not report.stopped):
@@ -187,6 +201,22 @@ class Reindexer:
 def name_of(catalogue: str) -> str:
     """The last part of a catalogue's path or URL: what may be told to clients."""
     return PurePath(mask(catalogue)).name
+
+
+def find_named(name: str) -> Path:
+    """The folder of weights by their name below ``weights/``, which is never a path.
+
+    Raises:
+        UnknownWeightsError: There are none.
+    """
+    there = list_weights()
+    if name not in there:
+        raise UnknownWeightsError(
+            f"There are no weights '{name[:100]}' below weights/ where the server runs. There are: "
+            f"{', '.join(there) or 'none'}.",
+            extensions={"weights": list(there)},
+        )
+    return there[name]
 
 
 def failure(error: IndexerError) -> str:

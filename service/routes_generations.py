@@ -7,6 +7,7 @@ from indexer.generations import Generation, activate, list_generations, verify
 from service.errors import StoreBusyError, UnfitGenerationError, UnknownGenerationError
 from service.schemas import GenerationResponse, GenerationsResponse
 from service.state import Shared, State
+from service.succession import find_weights_of
 
 router = APIRouter(tags=["generations"])
 
@@ -22,7 +23,9 @@ async def activate_generation(generation_id: str, state: Shared) -> GenerationsR
     """Answer from another generation from now on, in every worker over the store.
 
     Items deleted since it was built stay deleted, and items put since are found: a generation is an
-    index of the store's items, not a copy of them.
+    index of the store's items, not a copy of them. With one of other weights, found below
+    `weights/`, the server goes over to these; items put since then have no vector of theirs until
+    the catalogue is indexed with them again.
     """
     return await state.run(lambda: switch(state, generation_id))
 
@@ -46,17 +49,18 @@ def switch(state: State, generation_id: str) -> GenerationsResponse:
 
     Raises:
         UnknownGenerationError: There is none of this id.
-        UnfitGenerationError: It is damaged, or of other weights.
+        UnfitGenerationError: It is damaged, or of weights that are not here.
         StoreBusyError: Another one is being published this moment.
     """
     store, fingerprint = state.settings.store, state.searcher.embedder.fingerprint
     known = "GET /v1/generations lists those there are."
     try:
         found = verify(store, generation_id).fingerprint
-        if found != fingerprint:
+        if found != fingerprint and find_weights_of(found) is None:
             raise UnfitGenerationError(
                 f"The generation was made with the fingerprint '{found}', but the weights of this "
-                f"server have '{fingerprint}'. Start it with the weights that made the generation."
+                f"server have '{fingerprint}', and there are none of the other below weights/ "
+                "where it runs. Put those that made the generation there."
             )
         activate(store, generation_id)
     except indexer.errors.NoStoreError as error:
@@ -71,8 +75,9 @@ def switch(state: State, generation_id: str) -> GenerationsResponse:
         raise StoreBusyError(
             "A generation is being published this moment; ask again.", headers={"Retry-After": "1"}
         ) from error
-    state.searcher.take_up()
-    return read(state)
+    # Another worker goes over by itself; in this one, the answer is to tell of it.
+    state.succession.go_over(found)
+    return read(state.succession.state)
 
 
 def describe(generation: Generation, serving: str | None) -> GenerationResponse:

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.forms import read_options
+from service.jobs import Job
 from service.routes_jobs import describe
 from service.schemas_jobs import JobResponse, ReindexOptions
-from service.state import Shared
+from service.state import Shared, State
 
 router = APIRouter(tags=["generations"])
 
@@ -36,9 +37,15 @@ async def reindex(
     """Embed what is new or has changed in the server's catalogue and publish an index of it.
 
     It goes on where an earlier run was cancelled or interrupted. Searches are answered from the
-    present index until the new one is published, and from the new one from then on.
+    present index until the new one is published, and from the new one from then on. With other
+    `weights` all photos are embedded anew, and the server goes over to these with their index.
     """
     with state.admission:
         given = await read_options(request, options)
-    told = describe(request, state.reindexer.submit(prune=given.prune))
+    told = describe(request, await state.run(lambda: start(state, given)))
     return JSONResponse(told.model_dump(mode="json"), 202, {"Location": told.url})
+
+
+def start(state: State, options: ReindexOptions) -> Job:
+    """Begin the job."""
+    return state.reindexer.submit(prune=options.prune, weights=options.weights)

@@ -53,6 +53,15 @@ class ReindexOptions(BaseModel):
     prune: Annotated[bool, Field(description="Delete items that the catalogue has no more.")] = (
         False
     )
+    weights: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="Name of other weights to index with, below `weights/`. The old index is "
+            "served until the new one is published, and then the server goes over to both.",
+        ),
+    ] = None
 
 
 class ReindexResponse(BaseModel):

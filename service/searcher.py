@@ -96,6 +96,10 @@ class Searcher:
         refresh_interval: Seconds between two looks for a new generation.
         clock: Seconds, never going back.
 
+    Attributes:
+        refused: Why the current generation is not served, None if it is.
+        on_mismatch: Told the fingerprint of a current generation of other weights, with each look.
+
     Raises:
         FingerprintMismatchError: The vectors of the one mean nothing to the other.
     """
@@ -120,6 +124,7 @@ class Searcher:
         self.refresh_interval = refresh_interval
         self.clock = clock
         self.refused: str | None = None
+        self.on_mismatch: Callable[[str], None] = lambda _: None
         self._refreshing = threading.Lock()
         self._refreshed = clock()
 
@@ -284,10 +289,12 @@ class Searcher:
         except FingerprintMismatchError as error:
             self._refuse(
                 f"The newest generation was made with the fingerprint '{error.found}', but the "
-                f"weights of this server have '{error.expected}'. Start it with the weights that "
-                "made the generation, or index the catalogue again with these.",
+                f"weights of this server have '{error.expected}'. It goes over to the weights that "
+                "made the generation as soon as they lie below weights/ where it runs; or index "
+                "the catalogue again with these.",
                 error,
             )
+            self.on_mismatch(error.found)
         except GenerationError as error:
             self._refuse("The newest generation is damaged; the server's log says how.", error)
         else:

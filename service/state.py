@@ -1,6 +1,7 @@
 """What the routes share: the settings, the searcher and the threads it works in."""
 
 import asyncio
+import copy
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from service.selection import Selection
 from service.settings import Settings
 from service.shelf import Shelf
 from service.studio import Studio
+from service.succession import Succession
 
 Result = TypeVar("Result")
 
@@ -37,18 +39,32 @@ class State:
     (``service.decoding``). Embedding has one, fed by the batcher, and so have explaining, the jobs
     of models, and re-indexing. A lone search stays in one thread from decoding on. The event loop
     does none of them.
+
+    Attributes:
+        succession: Lets another one answer when the weights change; set by ``create_app``.
     """
+
+    succession: Succession
 
     def __init__(
         self, settings: Settings, searcher: Searcher, decoders: Decoders | None = None
     ) -> None:
-        self.settings = settings
         self.decoders = decoders
-        self.searcher = searcher
         self.admission = Admission(settings.max_concurrent)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="niteru")
         self.embedding = ThreadPoolExecutor(1, thread_name_prefix="niteru-embed")
         self.metrics = Metrics(searcher, self.admission)
+        self.fetcher = fetcher_of(settings)
+        self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
+        self.take(settings, searcher)
+        self.reindexer.recall()
+
+    def take(self, settings: Settings, searcher: Searcher) -> None:
+        """Make all that depends on the weights."""
+        fingerprint = searcher.embedder.fingerprint
+        self.settings = settings
+        self.searcher = searcher
+        self.metrics.index.searcher = searcher
         self.batcher = Batcher(
             searcher.embed,
             self.embedding,
@@ -56,12 +72,8 @@ class State:
             note=self.metrics.batches.observe,
         )
         self.explainer = LazyExplainer(
-            settings.weights,
-            fingerprint=searcher.embedder.fingerprint,
-            threads=settings.embedder_threads,
+            settings.weights, fingerprint=fingerprint, threads=settings.embedder_threads
         )
-        self.fetcher = fetcher_of(settings)
-        self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
         self.studio = Studio(settings.weights, self.jobs, searcher.decoder)
         self.reindexer = Reindexer(
             settings.catalogue,
@@ -70,14 +82,18 @@ class State:
             workers=settings.reindex_workers,
             jobs=self.jobs,
             photos_from=settings.photos_from,
+            runtime=settings.runtime,
         )
-        self.reindexer.recall()
         self.shelf = Shelf(
-            settings.store,
-            searcher.engine,
-            fingerprint=searcher.embedder.fingerprint,
-            refresh=searcher.refresh,
+            settings.store, searcher.engine, fingerprint=fingerprint, refresh=searcher.refresh
         )
+
+    def succeed(self, embedder: Embedder, engine: Engine, *, weights: str) -> Self:
+        """One that answers with other weights, and shares threads, jobs, bounds and counts."""
+        successor = copy.copy(self)
+        settings = self.settings.model_copy(update={"weights": weights})
+        successor.take(settings, searcher_of(settings, embedder, engine, self.decoders))
+        return successor
 
     @classmethod
     def of(cls, settings: Settings, embedder: Embedder, engine: Engine) -> Self:
@@ -89,14 +105,7 @@ class State:
                 count=settings.decoders,
                 timeout=settings.decode_timeout,
             )
-        searcher = Searcher(
-            embedder,
-            engine,
-            max_pixels=settings.max_pixels,
-            decoder=decoders,
-            refresh_interval=settings.refresh_interval,
-        )
-        return cls(settings, searcher, decoders)
+        return cls(settings, searcher_of(settings, embedder, engine, decoders), decoders)
 
     async def run(self, work: Callable[[], Result], watch: Stopwatch | None = None) -> Result:
         """Do blocking work in one of the threads; the wait for it counts as ``queue``."""
@@ -217,9 +226,27 @@ class State:
         self.embedding.shutdown(cancel_futures=True)
         if self.decoders is not None:
             self.decoders.close()
-        self.explainer.close()
         self.jobs.close()
+        self.succession.close()
+        self.close_pair()
+
+    def close_pair(self) -> None:
+        """Close what depends on the weights alone."""
+        self.explainer.close()
         self.searcher.engine.close()
+
+
+def searcher_of(
+    settings: Settings, embedder: Embedder, engine: Engine, decoders: Decoders | None
+) -> Searcher:
+    """What searches; refuses a pair that does not fit."""
+    return Searcher(
+        embedder,
+        engine,
+        max_pixels=settings.max_pixels,
+        decoder=decoders,
+        refresh_interval=settings.refresh_interval,
+    )
 
 
 def fetcher_of(settings: Settings) -> Fetcher | None:

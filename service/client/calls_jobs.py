@@ -8,14 +8,18 @@ from service.client.results import IndexReport, Job
 from service.client.results_models import Drawing, Likelihoods
 
 
-def reindex(*, prune: bool | None = None) -> Call[Job]:
+def reindex(*, prune: bool | None = None, weights: str | None = None) -> Call[Job]:
     """Let the server index its catalogue again, as a job; ``wait`` for it, or follow its events.
 
     Args:
         prune: Delete items that the catalogue has no more.
+        weights: Name of other weights to index with, to which the server goes over.
     """
     return Call(
-        method="POST", path="/v1/reindex", read=partial(read_as, Job), json=given(prune=prune)
+        method="POST",
+        path="/v1/reindex",
+        read=partial(read_as, Job),
+        json=given(prune=prune, weights=weights),
     )
 
 
