@@ -13,14 +13,20 @@ from datetime import UTC
 from pathlib import Path
 
 from indexer.database import ReaderPool, connect
+from indexer.engines.choice import check_name
 from indexer.engines.choosing import IndexPolicy
 from indexer.engines.faiss_index import Views
-from indexer.engines.milvus_collection import MANIFEST, STORE, Collection
-from indexer.engines.milvus_engine import IDENTITY
+from indexer.engines.milvus_collection import CHANGE, MANIFEST, STORE, Collection
 from indexer.engines.milvus_index import build_collection
-from indexer.engines.milvus_names import check_name, collection_name, generation_of
+from indexer.engines.milvus_names import collection_name, generation_of
 from indexer.engines.milvus_server import LONG, Server
-from indexer.errors import GenerationCorruptError, MilvusError, UnknownGenerationError
+from indexer.engines.milvus_serving import IDENTITY, bring_up, open_collection
+from indexer.errors import (
+    GenerationCorruptError,
+    GenerationError,
+    MilvusError,
+    UnknownGenerationError,
+)
 from indexer.generations import (
     PUBLISHER_WAIT,
     Clock,
@@ -31,8 +37,10 @@ from indexer.generations import (
 )
 from indexer.locks import PUBLISHER, exclusive
 from indexer.manifest import Manifest, parse_manifest
-from indexer.reading import read_fact
+from indexer.reading import count_changed, count_vectors, find_embedder, read_fact
 from indexer.store import StoreWriter
+
+CHANGED = 0.2  # of the items: more of them changed make a run measure and fill a new collection
 
 
 class MilvusGenerations:
@@ -46,7 +54,7 @@ class MilvusGenerations:
         draw_identity: Gives a store that has none a name that no other store has.
 
     Raises:
-        QueryError: ``name`` cannot be an alias.
+        ValueError: ``name`` cannot be an alias.
     """
 
     def __init__(
@@ -91,10 +99,45 @@ class MilvusGenerations:
         told = self._collection(generation_id).read_properties()
         return parse_manifest(told.get(MANIFEST, "no text"), generation_id)
 
-    def generations(self) -> list[Generation]:
+    def listed(self) -> list[Generation]:
         """All generations, oldest first; a damaged one has no manifest."""
         answering = self.read_current()
         return [self._describe(generation_id, answering) for generation_id in self.list_ids()]
+
+    def read_sound(self) -> Manifest | None:
+        """The manifest of the generation that answers, None if there is none or it is damaged."""
+        answering = self.read_current()
+        return None if answering is None else self._describe(answering, answering).manifest
+
+    def covers(self, pool: ReaderPool, fingerprint: str) -> bool:
+        """Whether the collection that answers can go on; what changed since is put into it then.
+
+        Milvus takes what is put into its index by itself, so a new collection is made for other
+        weights, or when so much has changed that what was measured says little.
+        """
+        manifest = self.read_sound()
+        if manifest is None or manifest.fingerprint != fingerprint:
+            return False
+        with pool.read() as connection:
+            changed = count_changed(connection, after=manifest.change)
+        if changed > CHANGED * manifest.count:
+            return False
+        name = collection_name(self.name, manifest.id)
+        try:
+            serving = open_collection(self.server, self.name, name, fingerprint)
+            self.server.call("load_collection", name, seconds=LONG)
+            bring_up(serving, pool)
+        except GenerationError:
+            return False
+        with pool.read() as connection:
+            found = find_embedder(connection, fingerprint)
+            return found is not None and (
+                serving.collection.count() == count_vectors(connection, found[0])
+            )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.server.close()
 
     def _describe(self, generation_id: str, answering: str | None) -> Generation:
         try:
@@ -160,7 +203,16 @@ class MilvusGenerations:
         self._collection(generation_id).note(MANIFEST, manifest.dump().decode())
         with exclusive(self.store, PUBLISHER, wait=PUBLISHER_WAIT):
             self._point(generation_id)
+            self._drop_what_is_ahead(manifest.change)
         return Generation(generation_id, None, manifest, current=True)
+
+    def _drop_what_is_ahead(self, change: int) -> None:
+        """Drop collections of a later change: an older copy of the store was put back since."""
+        for generation_id in self.list_ids():
+            told = self._collection(generation_id).read_properties().get(CHANGE, "0")
+            if told.isdecimal() and int(told) > change:
+                name = collection_name(self.name, generation_id)
+                self.server.call("drop_collection", name)
 
     def remove_old(self, writer: StoreWriter, *, keep: int) -> list[str]:
         """Drop all but the newest ``keep`` generations, never the current one.

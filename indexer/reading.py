@@ -98,6 +98,12 @@ def count_vectors(connection: sqlite3.Connection, embedder: int) -> int:
     return int(count)
 
 
+def count_changed(connection: sqlite3.Connection, *, after: int) -> int:
+    """How many items were put, changed or deleted after a change number."""
+    found = connection.execute("SELECT count(*) FROM items WHERE change > ?", (after,)).fetchone()
+    return int(found[0])
+
+
 def find_known(
     connection: sqlite3.Connection, embedder: int | None, ids: Sequence[str]
 ) -> dict[str, Known]:

@@ -7,11 +7,12 @@ start, and nobody at work, tells of a run that was interrupted.
 
 import json
 import logging
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from indexer.catalogues import open_catalogue
+from indexer.engines.choice import EngineChoice
 from indexer.errors import IndexerError, StoreBusyError
 from indexer.locks import WRITER, exclusive
 from indexer.protocols import Embedder
@@ -73,13 +74,21 @@ class Reindexer:
         embedder: By what: the one that embeds the queries.
         workers: Threads that read and embed.
         jobs: Where the work is done.
+        choice: The engine that is published to.
     """
 
     def __init__(
-        self, catalogue: str | None, store: Path, embedder: Embedder, *, workers: int, jobs: Jobs
+        self,
+        catalogue: str | None,
+        store: Path,
+        embedder: Embedder,
+        *,
+        workers: int,
+        jobs: Jobs,
+        choice: EngineChoice,
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
-        self.workers, self.jobs = workers, jobs
+        self.workers, self.jobs, self.choice = workers, jobs, choice
 
     def submit(self, *, prune: bool) -> Job:
         """Start a run; it goes on where an earlier one stopped.
@@ -150,16 +159,18 @@ class Reindexer:
             self.store.mkdir(parents=True, exist_ok=True)
             facts = {"job": job.id, "catalogue": PurePath(catalogue).name}
             write_atomically(marker, json.dumps(facts).encode())
-            report = index_catalogue(
-                open_catalogue(catalogue),
-                self.store,
-                self.embedder,
-                workers=self.workers,
-                batch=BATCH,
-                prune=prune,
-                progress=note,
-                should_stop=lambda: job.stopping,
-            )
+            with closing(self.choice.generations(self.store)) as generations:
+                report = index_catalogue(
+                    open_catalogue(catalogue),
+                    self.store,
+                    self.embedder,
+                    workers=self.workers,
+                    batch=BATCH,
+                    prune=prune,
+                    progress=note,
+                    should_stop=lambda: job.stopping,
+                    generations=generations,
+                )
         except IndexerError as error:
             # It names paths of this machine, which are for the log.
             logger.warning("Job %s: %s", job.id, error)

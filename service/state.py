@@ -69,6 +69,7 @@ class State:
             searcher.embedder,
             workers=settings.reindex_workers,
             jobs=self.jobs,
+            choice=settings.engine_choice(),
         )
         self.reindexer.recall()
         self.shelf = Shelf(

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.database import ReaderPool
+from indexer.engines.choice import EngineChoice, check_name
 from indexer.engines.choosing import IndexPolicy
 from indexer.errors import (
     GenerationCorruptError,
     MilvusError,
     NoGenerationError,
-    QueryError,
     UnknownGenerationError,
 )
 from indexer.filters import parse_filter
@@ -35,7 +35,7 @@ from pymilvus import MilvusException
 
 from indexer.engines.milvus_collection import CHANGE, TEXT, Collection
 from indexer.engines.milvus_engine import MilvusEngine
-from indexer.engines.milvus_names import check_name, collection_name, generation_of
+from indexer.engines.milvus_names import collection_name, generation_of
 from indexer.engines.milvus_server import Server
 from indexer.milvus_generations import MilvusGenerations
 
@@ -192,7 +192,7 @@ def test_what_a_crash_left_half_made_is_never_answered_from_and_goes(shop):
     Collection(shop.server, half, 16).create(
         "FLAT", 0, {"niteru.store": whole["properties"]["niteru.store"]}
     )
-    listed = shop.generations.generations()
+    listed = shop.generations.listed()
     assert [g.manifest is None for g in listed] == [False, True]
     with pytest.raises(GenerationCorruptError, match="refused"):
         shop.generations.activate(listed[1].id)
@@ -263,11 +263,18 @@ def test_a_store_that_was_put_back_from_an_older_copy_is_refused(shop, tmp_path)
         connection.execute("SELECT 1")
         (older / "items.sqlite").write_bytes((shop.store / "items.sqlite").read_bytes())
         (older / "items.sqlite-wal").write_bytes((shop.store / "items.sqlite-wal").read_bytes())
-    shop.put(PAIRS[10:20])
+    for start in range(10, 20, 2):
+        shop.put(PAIRS[start : start + 2])
     with shop.open() as engine:
         assert len(engine) == 20
     with shop.open(older) as engine, pytest.raises(GenerationCorruptError, match="older copy"):
         len(engine)
+    before = shop.generations.listed()
+    shop.store = shop.generations.store = older
+    made = shop.publish(PAIRS[:5])  # as the message says: what lay ahead of it goes
+    assert [g.id for g in shop.generations.listed()] == [made.id] != [g.id for g in before]
+    with shop.open() as engine:
+        assert len(engine) == 10
 
 
 def test_an_item_that_milvus_cannot_hold_is_named(shop):
@@ -299,8 +306,15 @@ def test_only_names_that_milvus_takes_are_taken(word):
     if plain:
         assert check_name(word) == word
     else:
-        with pytest.raises(QueryError, match="alias"):
+        with pytest.raises(ValueError, match="alias"):
             check_name(word)
+
+
+@pytest.mark.parametrize("uri", ["store.db", "", "127.0.0.1:19530", "http://", "ftp://h:1"])
+def test_only_addresses_of_servers_are_taken(uri):
+    with pytest.raises(ValueError, match="milvus-lite server"):
+        EngineChoice("milvus", uri)
+    assert "secret" not in repr(EngineChoice("milvus", token="root:secret"))
 
 
 def test_a_collection_is_told_from_its_name():
