@@ -1,7 +1,10 @@
 """``--engine milvus`` on the command line: one command indexes, the others find it."""
 
 import json
+import os
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -76,19 +79,43 @@ def test_what_cannot_be_is_refused_in_a_sentence(shop, capsys, monkeypatch):
     assert "'a-b' cannot be the name" in capsys.readouterr().err
     run(["search", f"{photos}/03.png", *on(shop), "--engine", "milvus"], code=1)
     assert "niteru index" in capsys.readouterr().err
-    for name in [
-        name for name in sys.modules if name.startswith(("pymilvus", "indexer.engines.milvus"))
-    ]:
+
+
+@pytest.mark.parametrize("command", ["index", "search", "generations", "doctor"])
+def test_without_the_package_it_is_said_how_to_install_it(
+    command, tmp_path, make_weights, capsys, monkeypatch
+):
+    for name in [name for name in sys.modules if name.startswith("indexer.") and "milvus" in name]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    for command in (["index", photos], ["search", f"{photos}/03.png"], ["doctor"]):
-        for module in [
-            name
-            for name in sys.modules
-            if name.startswith(("indexer.milvus", "indexer.engines.milvus"))
-        ]:
-            monkeypatch.delitem(sys.modules, module)
-        if command == ["doctor"]:
-            (shop / "store").mkdir(exist_ok=True)
-        run([*command, *on(shop), "--engine", "milvus"], code=1)
-        assert "pip install '.[milvus]'" in capsys.readouterr().err
+    photo = tmp_path / "photos" / "0.png"
+    photo.parent.mkdir()
+    photo.write_bytes(encode_photo(0))
+    make_weights(tmp_path / "weights")
+    given = {"index": [str(photo.parent)], "search": [str(photo)]}.get(command, [])
+    options = on(tmp_path) if given else ["--store", str(tmp_path / "store")]
+    run([command, *given, *options, "--engine", "milvus"], code=1)
+    assert "pip install '.[milvus]'" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install '.[ray]'")
+def test_many_machines_embed_for_a_server_in_one_command(shop, capsys):
+    # Ray's workers give way to everything else on the machine, and would never come to their turn.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+                   "RAY_worker_niceness": "0"}  # fmt: skip
+    environment.pop("RAY_ADDRESS", None)
+    words = ["index", str(shop / "photos"), "--store", str(shop / "store")]
+    words += ["--engine", "milvus", "--workers", "ray", "--json"]
+    # Into files: what Ray leaves behind for a while would keep a pipe open.
+    with (shop / "out").open("w") as out, (shop / "err").open("w") as err:
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *words],
+            cwd=ROOT, env=environment, stdout=out, stderr=err, timeout=240, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, (shop / "err").read_text()
+    report = json.loads((shop / "out").read_text())
+    assert (report["published"], report["items"], report["embedded"]) == (True, 12, 12)
+    query = [str(shop / "photos" / "03.png"), "--store", str(shop / "store")]
+    assert told(capsys, "search", *query, "--engine", "milvus")[0]["id"] == "03"
