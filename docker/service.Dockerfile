@@ -9,6 +9,8 @@ FROM python:3.11-slim AS build
 
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
+# Of pyproject.toml, with commas between them; compose.milvus.yaml has milvus as well.
+ARG EXTRAS=parquet
 ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 
@@ -21,7 +23,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY models ./models
 COPY indexer ./indexer
 COPY service ./service
-RUN /venv/bin/pip install --constraint constraints.txt ".[parquet]"
+RUN /venv/bin/pip install --constraint constraints.txt ".[${EXTRAS}]"
 
 
 FROM python:3.11-slim

@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,12 +55,15 @@ class Finding:
 Check = Callable[[Path, sqlite3.Connection], Iterator[Finding]]
 
 
-def examine(store: Path, *, fingerprint: str | None = None) -> list[Finding]:
+def examine(
+    store: Path, *, fingerprint: str | None = None, checks: Sequence[Check] | None = None
+) -> list[Finding]:
     """Every check of a store.
 
     Args:
         store: The store's folder.
         fingerprint: Of the weights that will embed the queries; None leaves that check out.
+        checks: Others than those of a store whose generations are folders.
 
     Returns:
         Findings, the worst first.
@@ -75,7 +78,8 @@ def examine(store: Path, *, fingerprint: str | None = None) -> list[Finding]:
             raise
         return [Finding("error", str(error), "Restore items.sqlite from a backup.")]
     try:
-        found = [finding for check in CHECKS for finding in _of(check, store, connection)]
+        chosen = CHECKS if checks is None else checks
+        found = [finding for check in chosen for finding in _of(check, store, connection)]
         if fingerprint is not None:
             found += check_weights(store, fingerprint)
     finally:
@@ -160,13 +164,7 @@ def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding
         )
         return
     embedder = found[0]
-    without = count_items(connection) - count_vectors(connection, embedder)
-    if without > 0:
-        yield Finding(
-            "warning",
-            f"{without:,} items have no vector of the weights that answer, and cannot be found.",
-            f"niteru index CATALOGUE --store {store}",
-        )
+    yield from find_without_vector(store, connection, embedder)
     if has_changed(connection, embedder, change=manifest.change, row=manifest.last_row):
         pending = connection.execute(
             "SELECT count(*) FROM vectors WHERE embedder = ? AND removed IS NULL AND row > ?",
@@ -177,6 +175,19 @@ def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding
             "warning" if share > 0.2 else "note",
             f"{pending:,} items are not in the built index yet, and found by a scan beside it.",
             f"niteru index CATALOGUE --store {store}" if share > 0.2 else "",
+        )
+
+
+def find_without_vector(
+    store: Path, connection: sqlite3.Connection, embedder: int
+) -> Iterator[Finding]:
+    """Whether there are items that the embedder which answers has no vector of."""
+    without = count_items(connection) - count_vectors(connection, embedder)
+    if without > 0:
+        yield Finding(
+            "warning",
+            f"{without:,} items have no vector of the weights that answer, and cannot be found.",
+            f"niteru index CATALOGUE --store {store}",
         )
 
 
@@ -259,17 +270,19 @@ def check_weights(store: Path, fingerprint: str) -> list[Finding]:
         return []  # told by another check
     if generation is None or generation.manifest is None:
         return []
-    made = generation.manifest.fingerprint
+    return [compare_weights(store, generation.manifest.fingerprint, fingerprint)]
+
+
+def compare_weights(store: Path, made: str, fingerprint: str) -> Finding:
+    """Whether two fingerprints are one: of the weights of an index, and of those that will ask."""
     if made == fingerprint:
-        return [Finding("note", f"The index was made with these weights ({fingerprint}).")]
-    return [
-        Finding(
-            "error",
-            f"The index was made with '{made}', and the weights given are '{fingerprint}'.",
-            f"Give the weights it was made with, or: niteru index CATALOGUE --store {store} "
-            "--weights WEIGHTS",
-        )
-    ]
+        return Finding("note", f"The index was made with these weights ({fingerprint}).")
+    return Finding(
+        "error",
+        f"The index was made with '{made}', and the weights given are '{fingerprint}'.",
+        f"Give the weights it was made with, or: niteru index CATALOGUE --store {store} "
+        "--weights WEIGHTS",
+    )
 
 
 CHECKS: tuple[Check, ...] = (

@@ -11,7 +11,8 @@
     │   ├── StoreBusyError        another process (``pid``) is writing
     │   ├── StoreVersionError     written by a newer niteru, or not by niteru at all
     │   ├── StoreCorruptError     the database file is damaged
-    │   └── StoreFullError        no space left on the device
+    │   ├── StoreFullError        no space left on the device
+    │   └── MilvusError           the Milvus server cannot be reached, or refuses
     ├── GenerationError
     │   ├── NoGenerationError     nothing was published yet
     │   ├── UnknownGenerationError  no generation of that id
@@ -94,6 +95,14 @@ class StoreCorruptError(StoreError):
 
 class StoreFullError(StoreError):
     """No space is left on the device; everything committed before is kept."""
+
+
+class MilvusError(StoreError):
+    """The Milvus server cannot be reached or refuses; ``code`` is its number for the reason."""
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class GenerationError(IndexerError):

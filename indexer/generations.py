@@ -44,22 +44,26 @@ class Generation:
 
     Attributes:
         id: UTC time of its making and a fraction of the second: sorts by age.
-        path: Its folder.
+        path: Its folder; None if it is a collection of a Milvus server.
         manifest: What it says of itself; None if that is unreadable (``verify`` says why).
         current: Whether it is the one that answers.
     """
 
     id: str
-    path: Path
+    path: Path | None
     manifest: Manifest | None
     current: bool
 
 
 def new_id(store: Path, clock: Clock = utc_now) -> str:
     """An id that sorts after every generation there is, even if the clock was set back."""
+    return id_after(max(list_ids(store), default=""), clock)
+
+
+def id_after(newest: str, clock: Clock) -> str:
+    """An id of now, or the next one after ``newest`` if that is later."""
     now = clock().astimezone(UTC)
     generation_id = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * TICKS // 1_000_000:04x}"
-    newest = max(list_ids(store), default="")
     return generation_id if generation_id > newest else next_id(newest)
 
 

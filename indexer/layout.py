@@ -14,6 +14,26 @@ from indexer.reading import find_embedder, find_rows, read_row_numbers
 MAP = "map.json"
 
 
+def make_layout(connection: sqlite3.Connection, *, fingerprint: str) -> list[Place]:
+    """Lay out the live vectors of an embedder, or a sample of them.
+
+    Args:
+        connection: A read snapshot of the store.
+        fingerprint: The embedder's.
+    """
+    found = find_embedder(connection, fingerprint)
+    assert found is not None, "an index was built of its vectors"
+    embedder, dim = found
+    rows = read_row_numbers(connection, embedder)
+    chosen = rows[choose_rows(len(rows))]
+    items = list(find_rows(connection, dim, chosen.tolist()).values())
+    places = lay_out(np.stack([item.vector for item in items]))
+    return [
+        Place(item.id, round(x, 4), round(y, 4))
+        for item, (x, y) in zip(items, places.tolist(), strict=True)
+    ]
+
+
 def write_layout(connection: sqlite3.Connection, path: Path, *, fingerprint: str) -> None:
     """Lay out the live vectors of an embedder, or a sample of them, and write the map.
 
@@ -25,17 +45,7 @@ def write_layout(connection: sqlite3.Connection, path: Path, *, fingerprint: str
     Raises:
         OSError: It could not be written; ENOSPC if no space is left.
     """
-    found = find_embedder(connection, fingerprint)
-    assert found is not None, "an index was built of its vectors"
-    embedder, dim = found
-    rows = read_row_numbers(connection, embedder)
-    chosen = rows[choose_rows(len(rows))]
-    items = list(find_rows(connection, dim, chosen.tolist()).values())
-    places = lay_out(np.stack([item.vector for item in items]))
-    listed = [
-        [item.id, round(x, 4), round(y, 4)]
-        for item, (x, y) in zip(items, places.tolist(), strict=True)
-    ]
+    listed = make_layout(connection, fingerprint=fingerprint)
     path.write_text(json.dumps({"places": listed}, ensure_ascii=False), "utf-8")
 
 

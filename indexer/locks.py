@@ -15,6 +15,7 @@ from indexer.errors import StoreBusyError
 
 WRITER = "writer.lock"
 PUBLISHER = "publisher.lock"
+MIRROR = "mirror.lock"
 POLL_SECONDS = 0.05
 
 
@@ -22,12 +23,13 @@ POLL_SECONDS = 0.05
 def exclusive(store: Path, name: str, *, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock file ``name`` of a store.
 
-    Two locks exist: ``WRITER`` guards ``items.sqlite`` for a whole run, ``PUBLISHER`` guards
-    ``generations/`` and ``CURRENT`` for moments, so that a rollback need not wait for a run.
+    Three locks exist: ``WRITER`` guards ``items.sqlite`` for a whole run, ``PUBLISHER`` guards
+    ``generations/`` and ``CURRENT`` for moments, so that a rollback need not wait for a run, and
+    ``MIRROR`` guards the collections of a Milvus server while they catch up with the store.
 
     Args:
         store: The store's folder.
-        name: ``WRITER`` or ``PUBLISHER``.
+        name: ``WRITER``, ``PUBLISHER`` or ``MIRROR``.
         wait: Seconds to wait for another holder.
 
     Raises:

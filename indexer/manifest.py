@@ -52,7 +52,7 @@ class Contents(Frozen):
 
     Attributes:
         engine: The engine that reads it.
-        index: FAISS factory string.
+        index: FAISS factory string, or Milvus's name of the kind.
         nprobe: Lists to probe for the measured recall, or ``efSearch`` of a graph; 0 for Flat.
         nlist: Lists in the index; 0 for an index without lists.
         breadth: Candidates that are ranked again, as a multiple of what an exact index needs.
@@ -68,7 +68,7 @@ class Contents(Frozen):
         curve: What was tried on the way.
     """
 
-    engine: Literal["faiss"] = "faiss"
+    engine: Literal["faiss", "milvus"] = "faiss"
     index: str
     nprobe: int = Field(ge=0)
     nlist: int = Field(ge=0)
@@ -112,30 +112,40 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         GenerationCorruptError: Missing, damaged, of a newer format, or another folder's.
     """
-    path = folder / MANIFEST
     try:
-        body = json.loads(path.read_bytes())
+        data = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
-        raise GenerationCorruptError(refusal(folder, f"it has no {MANIFEST}")) from None
+        raise GenerationCorruptError(refusal(folder.name, f"it has no {MANIFEST}")) from None
+    return parse_manifest(data, folder.name)
+
+
+def parse_manifest(data: bytes | str, generation: str) -> Manifest:
+    """Check the manifest of a generation, as ``Manifest.dump`` wrote it.
+
+    Raises:
+        GenerationCorruptError: Damaged, of a newer format, or another generation's.
+    """
+
+    def refused(reason: str) -> GenerationCorruptError:
+        return GenerationCorruptError(refusal(generation, reason))
+
+    try:
+        body = json.loads(data)
     except ValueError as error:
-        raise GenerationCorruptError(refusal(folder, f"{MANIFEST} is no JSON: {error}")) from error
+        raise refused(f"{MANIFEST} is no JSON: {error}") from error
     if not isinstance(body, dict) or "checksum" not in body:
-        raise GenerationCorruptError(refusal(folder, f"{MANIFEST} is not one of niteru's"))
+        raise refused(f"{MANIFEST} is not one of niteru's")
     found = body.pop("checksum")
     if found != checksum(body):
-        raise GenerationCorruptError(refusal(folder, f"{MANIFEST} was altered: checksum differs"))
+        raise refused(f"{MANIFEST} was altered: checksum differs")
     if body.get("format") != FORMAT:
-        reason = f"{MANIFEST} has format {body.get('format')}, this niteru reads {FORMAT}"
-        raise GenerationCorruptError(refusal(folder, reason))
+        raise refused(f"{MANIFEST} has format {body.get('format')}, this niteru reads {FORMAT}")
     try:
         manifest = Manifest.model_validate(body)
     except ValidationError as error:
-        raise GenerationCorruptError(
-            refusal(folder, f"{MANIFEST} is incomplete: {error}")
-        ) from error
-    if manifest.id != folder.name:
-        reason = f"{MANIFEST} belongs to generation '{manifest.id}'"
-        raise GenerationCorruptError(refusal(folder, reason))
+        raise refused(f"{MANIFEST} is incomplete: {error}") from error
+    if manifest.id != generation:
+        raise refused(f"{MANIFEST} belongs to generation '{manifest.id}'")
     return manifest
 
 
@@ -155,20 +165,20 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     for name, expected in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise GenerationCorruptError(refusal(folder, f"{name} is missing"))
+            raise GenerationCorruptError(refusal(folder.name, f"{name} is missing"))
         size = path.stat().st_size
         if size != expected.bytes:
             reason = f"{name} has {size:,} bytes instead of {expected.bytes:,}"
-            raise GenerationCorruptError(refusal(folder, reason))
+            raise GenerationCorruptError(refusal(folder.name, reason))
         if hash_file(path) != expected:
             raise GenerationCorruptError(
-                refusal(folder, f"{name} was altered: its SHA-256 is not the manifest's")
+                refusal(folder.name, f"{name} was altered: its SHA-256 is not the manifest's")
             )
 
 
-def refusal(folder: Path, reason: str) -> str:
+def refusal(generation: str, reason: str) -> str:
     """The message of a refused generation: what is wrong and what to do."""
     return (
-        f"The generation '{folder.name}' is refused: {reason}. Go back to another one with "
+        f"The generation '{generation}' is refused: {reason}. Go back to another one with "
         "'niteru rollback', or build a new one with 'niteru index': items.sqlite holds everything."
     )

@@ -15,29 +15,14 @@ from pathlib import Path
 from indexer.catalogues.memory import MemoryCatalogue
 from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, storage_errors
-from indexer.engines.faiss_index import IndexPolicy, build_index
-from indexer.errors import GenerationError, NothingToIndexError
+from indexer.engines.faiss_index import IndexPolicy
+from indexer.errors import NothingToIndexError
 from indexer.filesystem import FileSystem, LocalFileSystem
-from indexer.generations import (
-    Generation,
-    new_id,
-    next_id,
-    publish,
-    read_current,
-    remove_old,
-    verify,
-)
+from indexer.generations import Generation, next_id
 from indexer.intake import Batch, Intake
-from indexer.layout import MAP, write_layout
-from indexer.manifest import Contents, Manifest
 from indexer.protocols import Catalogue, Embedder, Entry, Vectors
-from indexer.reading import (
-    count_vectors,
-    find_embedder,
-    find_own_without,
-    has_changed,
-    read_change,
-)
+from indexer.publishing import Generations, LocalGenerations
+from indexer.reading import count_vectors, find_embedder, find_own_without
 from indexer.report import Failure, IndexReport, Progress, Stage
 from indexer.store import StoreWriter, open_writer
 from indexer.views import embed_views
@@ -64,6 +49,7 @@ def index_catalogue(
     keep: int = 3,
     clock: Clock = utc_now,
     files: FileSystem | None = None,
+    generations: Generations | None = None,
 ) -> IndexReport:
     """Bring a store up to date with a catalogue and publish a generation of it.
 
@@ -81,6 +67,7 @@ def index_catalogue(
         keep: How many generations to leave for rollback; the current one stays in any case.
         clock: The time, with its zone.
         files: The steps on the disk.
+        generations: Where to publish; None is in folders of the store.
 
     Raises:
         CatalogueError: The catalogue cannot be read.
@@ -94,19 +81,14 @@ def index_catalogue(
     if isinstance(workers, int):
         workers = ThreadWorkers(workers)
     total = count_entries(catalogue, progress)
+    files = files or LocalFileSystem()
     with open_writer(store) as writer, closing(ReaderPool(writer.store)) as pool:
         run = Run(
-            catalogue=catalogue,
-            writer=writer,
-            pool=pool,
-            embedder=embedder,
-            total=total,
-            progress=progress,
-            should_stop=should_stop,
-            policy=policy or IndexPolicy(),
-            clock=clock,
-            files=files or LocalFileSystem(),
-        )
+            catalogue=catalogue, writer=writer, pool=pool, embedder=embedder, total=total,
+            progress=progress, should_stop=should_stop, policy=policy or IndexPolicy(),
+            clock=clock, files=files,
+            generations=generations or LocalGenerations(store, clock, files),
+        )  # fmt: skip
         return run.execute(workers=workers, batch=batch, prune=prune, keep=keep)
 
 
@@ -149,6 +131,7 @@ class Run:
     policy: IndexPolicy
     clock: Clock
     files: FileSystem
+    generations: Generations
     done: Batch = field(default_factory=Batch)
     waiting: list[Batch] = field(default_factory=list)
     committed: float = field(default_factory=time.monotonic)
@@ -157,7 +140,7 @@ class Run:
     def execute(self, *, workers: Workers, batch: int, prune: bool, keep: int) -> IndexReport:
         """All stages."""
         started = time.monotonic()
-        run = new_run(self.writer.store, self.clock)
+        run = new_run(self.writer.store, self.generations)
         self.writer.remember("source", self.catalogue.name)
         self._take_in(workers, batch)
         self._asked_to_stop()
@@ -169,7 +152,7 @@ class Run:
                 pruned = self.writer.delete_others(entry.id for entry in self.catalogue)
             made = self._publish(run)
             if made is not None:
-                collected = remove_old(self.writer, keep=keep, files=self.files)
+                collected = self.generations.remove_old(self.writer, keep=keep)
         report = self._report(
             run, made, pruned=pruned, collected=collected, seconds=time.monotonic() - started
         )
@@ -238,20 +221,14 @@ class Run:
 
     def _publish(self, run: str) -> Generation | None:
         """Build and publish, unless the current generation is just that already."""
-        store, fingerprint = self.writer.store, self.embedder.fingerprint
-        if self._covered():
+        fingerprint = self.embedder.fingerprint
+        if self.generations.covers(self.pool, fingerprint):
             return None
         self._tell("build")
-
-        def build(path: Path) -> Contents:
-            with self.pool.read() as connection:
-                contents = build_index(
-                    connection, path, fingerprint=fingerprint, policy=self.policy, views=self._view
-                )
-                write_layout(connection, path.with_name(MAP), fingerprint=fingerprint)
-                return contents
-
-        made = publish(store, build, generation_id=run, clock=self.clock, files=self.files)
+        made = self.generations.publish(
+            self.writer, self.pool, fingerprint=fingerprint, policy=self.policy, views=self._view,
+            generation_id=run,
+        )  # fmt: skip
         self._tell("publish")
         return made
 
@@ -261,20 +238,6 @@ class Run:
             uris, read=lambda uri: self.catalogue.read(Entry("", uri)), embedder=self.embedder,
             seed=self.policy.seed,
         )  # fmt: skip
-
-    def _covered(self) -> bool:
-        """Whether the current generation is sound and holds all vectors there are."""
-        store, fingerprint = self.writer.store, self.embedder.fingerprint
-        manifest = sound_manifest(store)
-        if manifest is None or manifest.fingerprint != fingerprint:
-            return False
-        with self.pool.read() as connection:
-            found = find_embedder(connection, fingerprint)
-            if found is None or read_change(connection) < manifest.change:
-                return False
-            return not has_changed(
-                connection, found[0], change=manifest.change, row=manifest.last_row
-            )
 
     def _report(
         self,
@@ -288,7 +251,7 @@ class Run:
         with self.pool.read() as connection:
             found = find_embedder(connection, self.embedder.fingerprint)
             items = count_vectors(connection, found[0]) if found else 0
-        manifest = made.manifest if made else sound_manifest(self.writer.store)
+        manifest = made.manifest if made else self.generations.read_sound()
         return IndexReport(
             run=run,
             generation=manifest.id if manifest else None,
@@ -322,18 +285,9 @@ def chunked(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
         yield chunk
 
 
-def sound_manifest(store: Path) -> Manifest | None:
-    """The current generation's manifest, None if there is none or its files are damaged."""
-    try:
-        current = read_current(store)
-        return verify(store, current) if current is not None else None
-    except GenerationError:
-        return None
-
-
-def new_run(store: Path, clock: Clock) -> str:
+def new_run(store: Path, generations: Generations) -> str:
     """An id for a run, and for the generation it may publish."""
-    run = new_id(store, clock)
+    run = generations.new_id()
     while report_path(store, run).exists():
         run = next_id(run)
     return run

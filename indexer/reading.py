@@ -113,6 +113,12 @@ def count_vectors(connection: sqlite3.Connection, embedder: int) -> int:
     return int(count)
 
 
+def count_changed(connection: sqlite3.Connection, *, after: int) -> int:
+    """How many items were put, changed or deleted after a change number."""
+    found = connection.execute("SELECT count(*) FROM items WHERE change > ?", (after,)).fetchone()
+    return int(found[0])
+
+
 def find_known(
     connection: sqlite3.Connection, embedder: int | None, ids: Sequence[str]
 ) -> dict[str, Known]:
@@ -190,6 +196,29 @@ def read_row_numbers(connection: sqlite3.Connection, embedder: int) -> Rows:
         "SELECT row FROM vectors WHERE embedder = ? AND removed IS NULL ORDER BY row", (embedder,)
     )
     return np.fromiter((row for (row,) in found), np.int64)
+
+
+def stream_items(
+    connection: sqlite3.Connection, embedder: int, dim: int, *, after: int, block: int = 1000
+) -> Iterator[list[tuple[Item, Vectors | None]]]:
+    """Items that were put, changed or deleted after a change number, in blocks.
+
+    Yields:
+        Up to ``block`` items with their vectors (dim,); None where there is none (any more).
+    """
+    cursor = connection.execute(
+        "SELECT i.id, i.uri, i.sha256, i.attributes, v.vector FROM items i LEFT JOIN vectors v "
+        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL WHERE i.change > ?",
+        (embedder, after),
+    )
+    while found := cursor.fetchmany(block):
+        yield [
+            (
+                Item(name, uri, sha256, json.loads(attributes)),
+                None if blob is None else load_vectors([blob], dim)[0],
+            )
+            for name, uri, sha256, attributes, blob in found
+        ]
 
 
 def find_uris(connection: sqlite3.Connection, rows: Sequence[int]) -> dict[int, str]:

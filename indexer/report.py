@@ -86,9 +86,10 @@ class IndexReport:
             )
         left_out = f", {len(self.failures):,} left out" if self.failures else ""
         if not self.published:
+            new = f", {self.embedded:,} embedded now" if self.embedded else ""
             return (
                 f"Nothing to publish: generation {self.generation} covers all {self.items:,} "
-                f"items already{left_out}."
+                f"items already{new}{left_out}."
             )
         return (
             f"Published generation {self.generation} with {self.items:,} items "

@@ -185,6 +185,11 @@ class StoreWriter:
                 (name, value),
             )
 
+    def index_changes(self) -> None:
+        """Let what changed after a change number be found without looking at every item."""
+        with storage_errors(self.store):
+            self.connection.execute("CREATE INDEX IF NOT EXISTS items_by_change ON items (change)")
+
     def mark_published(self, fingerprint: str) -> None:
         """Note that a generation of this embedder exists, so its vectors may be dropped one day."""
         with storage_errors(self.store), transaction(self.connection):

@@ -203,14 +203,13 @@ def open_engine(settings: Settings, embedder: Embedder) -> AwaitedEngine:
 
     Raises:
         FingerprintMismatchError: The store's current generation was made by another embedder.
-        indexer.errors.IndexerError: The store or its current generation is damaged.
+        indexer.errors.IndexerError: The store or its current generation is damaged, or the Milvus
+            server cannot be reached.
+        ImportError: The engine that was asked for is not installed.
     """
-    # Here, because FAISS takes a while to load and those who bring their engine need none.
-    from indexer.engines.faiss_engine import FaissEngine  # noqa: PLC0415
-
-    fingerprint = embedder.fingerprint
+    choice, fingerprint = settings.engine_choice(), embedder.fingerprint
     return AwaitedEngine(
-        lambda: FaissEngine.open(settings.store, fingerprint=fingerprint), fingerprint=fingerprint
+        lambda: choice.open(settings.store, fingerprint=fingerprint), fingerprint=fingerprint
     )
 
 
@@ -248,9 +247,10 @@ def announce(state: State) -> None:
     if generation is None:
         logger.warning(
             "Nothing has been indexed in '%s' yet: searches are answered 503 until this has run: "
-            "niteru index CATALOGUE --store %s",
+            "niteru index CATALOGUE --store %s%s",
             store,
             store,
+            "" if state.settings.engine == "faiss" else f" --engine {state.settings.engine}",
         )
     else:
         count = len(state.searcher.engine)

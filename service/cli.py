@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from indexer.engines.choice import MILVUS_NAME, MILVUS_URI, EngineName
 from indexer.runtime import Runtime
 from service.cli_models import arithmetic, complete, frames, interpolate, reconstruct, sample
 from service.cli_search import Seed, embed, explain, search
@@ -110,6 +111,15 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; else 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; else 8000.")] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="What holds the index, faiss or milvus; else faiss.")
+    ] = None,
+    milvus_uri: Annotated[
+        str | None, typer.Option(help=f"Address of the Milvus server; else {MILVUS_URI}.")
+    ] = None,
+    milvus_name: Annotated[
+        str | None, typer.Option(help=f"Alias there; else {MILVUS_NAME}.")
+    ] = None,
 ) -> None:
     """Serve a store over HTTP. What no option says, NITERU_ variables do: see service/README.md."""
     from indexer.runtime import load_embedder
@@ -117,8 +127,9 @@ def serve(
     from service.settings import load_settings
 
     settings = load_settings(
-        WEIGHTS, store=store, weights=weights, runtime=runtime, host=host, port=port
-    )
+        WEIGHTS, store=store, weights=weights, runtime=runtime, host=host, port=port,
+        engine=engine, milvus_uri=milvus_uri, milvus_name=milvus_name,
+    )  # fmt: skip
     embedder = load_embedder(
         str(settings.weights), runtime=settings.runtime, threads=settings.embedder_threads
     )

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from indexer.engines.choice import MILVUS_NAME, MILVUS_URI
+from service.cli_engine import Engine, MilvusName, MilvusUri, choose_engine
 from service.cli_store import WEIGHTS, Json, RuntimeName, Store, WeightsName
 
 if TYPE_CHECKING:  # it loads numpy and Pillow
@@ -61,6 +63,9 @@ def search(
     ] = None,
     weights: WeightsName = WEIGHTS,
     runtime: RuntimeName = "auto",
+    engine: Engine = "faiss",
+    milvus_uri: MilvusUri = MILVUS_URI,
+    milvus_name: MilvusName = MILVUS_NAME,
     json: Json = False,
 ) -> None:
     """Print the items nearest to a photo, or to each of several."""
@@ -73,7 +78,7 @@ def search(
     )  # fmt: skip
     run_search(
         images, store, wanted, crop=read_crop(crop, crop_unit), weights=weights, runtime=runtime,
-        picture=picture, as_json=json,
+        choice=choose_engine(engine, milvus_uri, milvus_name), picture=picture, as_json=json,
     )  # fmt: skip
 
 
@@ -109,6 +114,9 @@ def explain(
     nearest: Annotated[int, typer.Option(min=1, max=20, help="Items to show.")] = 5,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("explain.png"),
+    engine: Engine = "faiss",
+    milvus_uri: MilvusUri = MILVUS_URI,
+    milvus_name: MilvusName = MILVUS_NAME,
     json: Json = False,
 ) -> None:
     """Show what the embedding kept of a photo: its vector, drawn again."""
@@ -116,7 +124,8 @@ def explain(
 
     run_explain(
         image, store, crop=read_crop(crop, crop_unit), weights=weights, draws=draws,
-        nearest=nearest, seed=seed, out=out, as_json=json,
+        nearest=nearest, seed=seed, out=out,
+        choice=choose_engine(engine, milvus_uri, milvus_name), as_json=json,
     )  # fmt: skip
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from indexer.engines.choice import MILVUS_NAME, MILVUS_URI
 from indexer.runtime import Runtime
+from service.cli_engine import Engine, MilvusName, MilvusUri, choose_engine
 
 WEIGHTS = "pixelvae-clothing"
 RAY: Literal["ray"] = "ray"
@@ -66,17 +68,25 @@ def index(
         typer.Option(min=0.5, max=1.0, help="Of ten true neighbours, the share to be found."),
     ] = 0.95,
     memory: Annotated[
-        str | None, typer.Option(help="The most the index may take, such as 500MB or 2GB.")
+        str | None,
+        typer.Option(help="The most an index of faiss may take, such as 500MB or 2GB."),
     ] = None,
+    engine: Engine = "faiss",
+    milvus_uri: MilvusUri = MILVUS_URI,
+    milvus_name: MilvusName = MILVUS_NAME,
     json: Json = False,
 ) -> None:
     """Embed a catalogue and publish an index of it. Run again, it embeds only what changed."""
     from service.commands.indexing import Wanted, run_index
 
     room = None if memory is None else parse_bytes(memory)
+    choice = choose_engine(engine, milvus_uri, milvus_name)
+    if room is not None and engine != "faiss":
+        raise typer.BadParameter("is for the engine faiss alone.", param_hint="--memory")
     report = run_index(
         catalogue, store, weights=weights, runtime=runtime, workers=read_workers(workers),
-        prune=prune, wanted=Wanted(recall, room), as_json=json, photos_from=photos_from or (),
+        prune=prune, wanted=Wanted(recall, room), choice=choice, as_json=json,
+        photos_from=photos_from or (),
     )  # fmt: skip
     if report.stopped:
         raise typer.Exit(130)
@@ -93,20 +103,32 @@ def read_workers(word: str | None) -> int | Literal["ray"] | None:
     return int(word)
 
 
-def generations(*, store: Store, json: Json = False) -> None:
+def generations(
+    *,
+    store: Store,
+    engine: Engine = "faiss",
+    milvus_uri: MilvusUri = MILVUS_URI,
+    milvus_name: MilvusName = MILVUS_NAME,
+    json: Json = False,
+) -> None:
     """List the published indexes of a store; the one that answers is marked."""
     from service.commands.indexing import run_generations
 
-    run_generations(store, as_json=json)
+    run_generations(store, choice=choose_engine(engine, milvus_uri, milvus_name), as_json=json)
 
 
 def rollback(
-    generation: Annotated[str, typer.Argument(help="Id from: niteru generations.")], *, store: Store
+    generation: Annotated[str, typer.Argument(help="Id from: niteru generations.")],
+    *,
+    store: Store,
+    engine: Engine = "faiss",
+    milvus_uri: MilvusUri = MILVUS_URI,
+    milvus_name: MilvusName = MILVUS_NAME,
 ) -> None:
     """Let an earlier index answer again."""
     from service.commands.indexing import run_rollback
 
-    run_rollback(generation, store)
+    run_rollback(generation, store, choice=choose_engine(engine, milvus_uri, milvus_name))
 
 
 def doctor(
@@ -115,10 +137,14 @@ def doctor(
     weights: Annotated[
         str | None, typer.Option(help="Also check that the index was made with these weights.")
     ] = None,
+    engine: Engine = "faiss",
+    milvus_uri: MilvusUri = MILVUS_URI,
+    milvus_name: MilvusName = MILVUS_NAME,
     json: Json = False,
 ) -> None:
     """Check everything of a store and say what to do. Changes nothing; exits with 1 for errors."""
     from service.commands.doctoring import run_doctor
 
-    if not run_doctor(store, weights=weights, as_json=json):
+    choice = choose_engine(engine, milvus_uri, milvus_name)
+    if not run_doctor(store, weights=weights, choice=choice, as_json=json):
         raise typer.Exit(1)

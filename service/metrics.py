@@ -14,12 +14,14 @@ store are several targets: each tells of itself.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from indexer.errors import StoreError
 from service.batching import Admission
 from service.errors import NotReadyError
 from service.searcher import Searcher
@@ -105,7 +107,8 @@ class Index(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges of the index; those of an index that is not there are left out."""
-        self.searcher.refresh()
+        with suppress(StoreError):  # of a Milvus server that is away: other counts are told
+            self.searcher.refresh()
         refused = float(self.searcher.refused is not None)
         yield GaugeMetricFamily(
             "niteru_generation_refused", "1 if a newer index is refused.", value=refused
@@ -113,7 +116,7 @@ class Index(Collector):
         engine = self.searcher.engine
         try:
             items, pending, generation = len(engine), engine.pending, engine.generation
-        except NotReadyError:
+        except (NotReadyError, StoreError):
             return
         yield GaugeMetricFamily("niteru_items", "Items that can be found.", value=items)
         yield GaugeMetricFamily(

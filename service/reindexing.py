@@ -8,11 +8,12 @@ start, and nobody at work, tells of a run that was interrupted.
 import json
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from indexer.catalogues import open_catalogue
+from indexer.engines.choice import EngineChoice
 from indexer.errors import IndexerError, StoreBusyError
 from indexer.locks import WRITER, exclusive
 from indexer.masking import mask
@@ -77,6 +78,7 @@ class Reindexer:
         embedder: By what: the one that embeds the queries.
         workers: Threads that read and embed.
         jobs: Where the work is done.
+        choice: The engine that is published to.
         photos_from: URLs that a manifest may lead to beside its own place.
         runtime: What embeds with other weights.
     """
@@ -89,12 +91,13 @@ class Reindexer:
         *,
         workers: int,
         jobs: Jobs,
+        choice: EngineChoice,
         photos_from: Sequence[str] = (),
         runtime: Runtime = "auto",
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
-        self.workers, self.jobs, self.photos_from = workers, jobs, photos_from
-        self.runtime = runtime
+        self.workers, self.jobs, self.choice = workers, jobs, choice
+        self.photos_from, self.runtime = photos_from, runtime
 
     def submit(self, *, prune: bool, weights: str | None = None) -> Job:
         """Start a run; it goes on where an earlier one stopped.
@@ -168,16 +171,21 @@ class Reindexer:
             self.store.mkdir(parents=True, exist_ok=True)
             facts = {"job": job.id, "catalogue": name_of(catalogue)}
             write_atomically(marker, json.dumps(facts).encode())
-            report = index_catalogue(
-                open_catalogue(catalogue, photos_from=self.photos_from),
-                self.store,
-                self.embedder if folder is None else load_embedder(folder, runtime=self.runtime),
-                workers=self.workers,
-                batch=BATCH,
-                prune=prune,
-                progress=note,
-                should_stop=lambda: job.stopping,
-            )
+            embedder = self.embedder
+            if folder is not None:
+                embedder = load_embedder(folder, runtime=self.runtime)
+            with closing(self.choice.generations(self.store)) as generations:
+                report = index_catalogue(
+                    open_catalogue(catalogue, photos_from=self.photos_from),
+                    self.store,
+                    embedder,
+                    workers=self.workers,
+                    batch=BATCH,
+                    prune=prune,
+                    progress=note,
+                    should_stop=lambda: job.stopping,
+                    generations=generations,
+                )
         except IndexerError as error:
             # It names paths of this machine, which are for the log.
             logger.warning("Job %s: %s", job.id, error)

@@ -1,9 +1,12 @@
 """``GET /v1/generations`` and ``POST /v1/generations/{id}/activate``."""
 
+from contextlib import closing
+
 from fastapi import APIRouter
 
 import indexer.errors
-from indexer.generations import Generation, activate, list_generations, verify
+from indexer.generations import Generation
+from indexer.publishing import Generations
 from service.errors import StoreBusyError, UnfitGenerationError, UnknownGenerationError
 from service.schemas import GenerationResponse, GenerationsResponse
 from service.state import Shared, State
@@ -34,7 +37,8 @@ def read(state: State) -> GenerationsResponse:
     """The generations of the store as they go over the wire."""
     state.searcher.refresh()
     try:
-        listed = list_generations(state.settings.store)
+        with open_generations(state) as generations:
+            listed = generations.listed()
     except indexer.errors.NoStoreError:
         listed = []  # a server may wait for its first generation
     serving = state.searcher.serving()
@@ -42,6 +46,11 @@ def read(state: State) -> GenerationsResponse:
         generations=[describe(generation, serving) for generation in reversed(listed)],
         refused=state.searcher.refused,
     )
+
+
+def open_generations(state: State) -> closing[Generations]:
+    """The generations of the store, wherever its engine keeps them."""
+    return closing(state.settings.engine_choice().generations(state.settings.store))
 
 
 def switch(state: State, generation_id: str) -> GenerationsResponse:
@@ -52,17 +61,18 @@ def switch(state: State, generation_id: str) -> GenerationsResponse:
         UnfitGenerationError: It is damaged, or of weights that are not here.
         StoreBusyError: Another one is being published this moment.
     """
-    store, fingerprint = state.settings.store, state.searcher.embedder.fingerprint
+    fingerprint = state.searcher.embedder.fingerprint
     known = "GET /v1/generations lists those there are."
     try:
-        found = verify(store, generation_id).fingerprint
-        if found != fingerprint and find_weights_of(found) is None:
-            raise UnfitGenerationError(
-                f"The generation was made with the fingerprint '{found}', but the weights of this "
-                f"server have '{fingerprint}', and there are none of the other below weights/ "
-                "where it runs. Put those that made the generation there."
-            )
-        activate(store, generation_id)
+        with open_generations(state) as generations:
+            found = generations.verify(generation_id).fingerprint
+            if found != fingerprint and find_weights_of(found) is None:
+                raise UnfitGenerationError(
+                    f"The generation was made with the fingerprint '{found}', but the weights of "
+                    f"this server have '{fingerprint}', and there are none of the other below "
+                    "weights/ where it runs. Put those that made the generation there."
+                )
+            generations.activate(generation_id)
     except indexer.errors.NoStoreError as error:
         raise UnknownGenerationError(f"Nothing has been indexed yet. {known}") from error
     except indexer.errors.UnknownGenerationError as error:

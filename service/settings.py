@@ -31,6 +31,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from indexer.engines.choice import MILVUS_NAME, MILVUS_URI, EngineChoice, EngineName
 from indexer.runtime import Runtime
 from service.origins import check_origin
 
@@ -68,6 +69,19 @@ class Settings(BaseSettings):
         default="auto",
         description="What embeds: `onnx`, `openvino`, `torch`; `auto` is `onnx`, or `torch` "
         "where the weights have no usable export.",
+    )
+    engine: EngineName = Field(
+        default="faiss",
+        description="What holds the index: `faiss`, in the store; or `milvus`, on a server.",
+    )
+    milvus_uri: str = Field(default=MILVUS_URI, description="Address of the Milvus server.")
+    milvus_name: str = Field(
+        default=MILVUS_NAME,
+        description="Alias there that stands for the generation which answers; one for each store.",
+    )
+    milvus_token: SecretStr | None = Field(
+        default=None,
+        description="What the Milvus server lets in: `user:password`, or an API key.",
     )
     catalogue: Annotated[str, BeforeValidator(as_text)] | None = Field(
         default=None,
@@ -200,6 +214,11 @@ class Settings(BaseSettings):
         description="Seconds for which a browser may keep an item's photo without asking again.",
     )
 
+    def engine_choice(self) -> EngineChoice:
+        """The engine and where it is."""
+        token = "" if self.milvus_token is None else self.milvus_token.get_secret_value()
+        return EngineChoice(self.engine, self.milvus_uri, self.milvus_name, token)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -223,6 +242,11 @@ class Settings(BaseSettings):
                 f"host is '{self.host}', which other machines may reach, and there is no key: set "
                 "NITERU_API_KEYS=search:KEY or NITERU_API_KEYS_FILE, or listen on 127.0.0.1."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _engine_has_an_address(self) -> Self:
+        self.engine_choice()
         return self
 
     @model_validator(mode="after")

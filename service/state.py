@@ -81,6 +81,7 @@ class State:
             searcher.embedder,
             workers=settings.reindex_workers,
             jobs=self.jobs,
+            choice=settings.engine_choice(),
             photos_from=settings.photos_from,
             runtime=settings.runtime,
         )

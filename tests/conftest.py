@@ -1,7 +1,7 @@
 """Fixtures for every test: one thread, weights of all shapes, where the real photos lie."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from models.images import Preprocessing
 from models.strokes import StrokePreprocessing
 from models.training.checkpoint import halve, save_weights
 from models.training.config import change, to_json
+from tests.milvus_lite import INSTALLED, MilvusLite
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,6 +29,16 @@ def real_data() -> Path:
     if not folder or not Path(folder, "clothing", "metadata.csv").is_file():
         pytest.skip("needs the real photos: set NITERU_DATA to the folder that holds clothing/")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite]:
+    """A Milvus Lite server that all tests share; each takes an alias of its own."""
+    if not INSTALLED:
+        pytest.skip("milvus-lite is not installed; it comes with the extra 'dev'")
+    server = MilvusLite(tmp_path_factory.mktemp("milvus") / "data")
+    yield server
+    server.kill()
 
 
 def expected_of(config: Any) -> Preprocessing | StrokePreprocessing:

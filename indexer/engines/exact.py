@@ -4,15 +4,14 @@ It is the peer that other engines are compared with, and an engine for a handful
 need no files. Nothing is kept on disk.
 """
 
-import json
 import threading
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from indexer.engines.facets import count_facets
 from indexer.errors import FingerprintMismatchError, QueryError
 from indexer.filters import Filter
 from indexer.mapping import choose_rows, lay_out
@@ -140,22 +139,8 @@ class ExactEngine:
     def facets(self, where: Filter | None = None, *, most: int = 20) -> dict[str, Facet]:
         """What the attributes of the items that pass a filter hold; see ``Engine.facets``."""
         serving = self._serving
-        counts: dict[str, Counter[str]] = {}
-        for row in np.flatnonzero(passing(serving, where)):
-            for key, value in serving.items[row].attributes.items():
-                if value is not None:
-                    counts.setdefault(key, Counter())[json.dumps(value, ensure_ascii=False)] += 1
-        return {
-            key: Facet(
-                sum(found.values()),
-                len(found),
-                [
-                    (json.loads(said), items)
-                    for said, items in sorted(found.items(), key=lambda each: (-each[1], each[0]))
-                ][:most],
-            )
-            for key, found in sorted(counts.items())
-        }
+        rows = np.flatnonzero(passing(serving, where))
+        return count_facets((serving.items[row].attributes for row in rows), most)
 
     def layout(self) -> list[Place]:
         """Where the items stand on a map; made anew by each call."""

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Self
 
 import faiss
-import numpy as np
 
 from indexer.database import ReaderPool
 from indexer.engines.remembered import Remembered
+from indexer.engines.scores import check_queries
 from indexer.engines.search import Search
 from indexer.engines.view import (
     Passing,
@@ -40,7 +40,6 @@ from indexer.generations import GENERATIONS, read_current
 from indexer.layout import read_layout
 from indexer.protocols import Facet, Hit, Item, Place, Vectors
 from indexer.reading import find_facets, find_items, find_passing, find_vectors_by_id, read_change
-from indexer.store import LENGTH_TOLERANCE
 
 # What filters let pass, and facets, that are kept until the store changes: shops ask with the same
 # few, and counting the values of a million items takes seconds.
@@ -279,19 +278,3 @@ def open_view(store: Path, pool: ReaderPool, fingerprint: str | None) -> View:
             )
         with pool.read() as connection:
             return first_view(connection, opened)
-
-
-def check_queries(queries: Vectors, dim: int) -> Vectors:
-    """Refuse queries that would give scores which are no cosines."""
-    if queries.ndim != 2 or queries.shape[1] != dim or queries.dtype != np.float32:
-        raise QueryError(
-            f"Expected float32 queries of shape (B, {dim}), found {queries.dtype} {queries.shape}. "
-            "They have to come from the embedder the index was made with."
-        )
-    lengths = np.linalg.norm(queries, axis=1)
-    if not (np.abs(lengths - 1) <= LENGTH_TOLERANCE).all():  # so written, NaN is refused as well
-        raise QueryError(
-            f"Queries must be of unit length; found lengths from {lengths.min():.6g} to "
-            f"{lengths.max():.6g}. Divide each by its length."
-        )
-    return np.ascontiguousarray(queries)

@@ -7,9 +7,9 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from indexer.engines.recall import TOLERANCE, fetch_width
+from indexer.engines.scores import cosines
 from indexer.engines.view import Passing, View, top_rows
 from indexer.protocols import Hit, Vectors
 from indexer.reading import (
@@ -159,17 +159,6 @@ class Search:
             tied = np.abs(scores - best[-1].score) <= TOLERANCE
             return best, best[-1].score - float(given[tied].min())
         return best, float(np.abs(scores - given).max())
-
-
-def cosines(vectors: Vectors, query: Vectors) -> npt.NDArray[np.float64]:
-    """Inner products of unit vectors (N, dim) and (dim,), each the same whatever else is in N.
-
-    A matrix product would round differently with the number of rows, and equal photos would not
-    get equal scores.
-    """
-    products = vectors.astype(np.float64) * query.astype(np.float64)
-    sums: npt.NDArray[np.float64] = products.sum(axis=1)
-    return sums.clip(-1.0, 1.0)
 
 
 def distinct_rows(parts: Sequence[Candidates]) -> Iterator[int]:

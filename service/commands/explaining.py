@@ -1,10 +1,11 @@
 """``niteru explain``: what the embedding kept of a photo, without a server."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from indexer.engines.faiss_engine import FaissEngine
+from indexer.engines.choice import EngineChoice
 from indexer.masking import mask
 from indexer.protocols import Embedder, Pixels
 from indexer.torch_embedder import TorchEmbedder
@@ -25,6 +26,7 @@ def run_explain(
     nearest: int,
     seed: int,
     out: Path,
+    choice: EngineChoice,
     as_json: bool,
 ) -> None:
     """Draw a photo, what its vector says, and the items of a store nearest to it."""
@@ -32,7 +34,7 @@ def run_explain(
     embedder = TorchEmbedder.load(weights)
     explainer = Explainer(embedder.weights)
     pixels = read_pixels(image, embedder, crop)
-    neighbours = [] if store is None else find_neighbours(pixels, store, embedder, nearest)
+    neighbours = [] if store is None else find_neighbours(pixels, store, choice, embedder, nearest)
     explanation = explainer.explain(pixels, draws=draws, seed=seed)
     draw_explanation(explanation, neighbours).save(out)
     if as_json:
@@ -48,10 +50,12 @@ def run_explain(
         print(f"  {neighbour.score:.4f}  {neighbour.id}")
 
 
-def find_neighbours(pixels: Pixels, store: Path, embedder: Embedder, count: int) -> list[Neighbour]:
+def find_neighbours(
+    pixels: Pixels, store: Path, choice: EngineChoice, embedder: Embedder, count: int
+) -> list[Neighbour]:
     """The items of a store nearest to a photo (H, W, C), best first."""
     vector = embedder.embed(pixels[np.newaxis])
-    with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
+    with closing(choice.open(store, fingerprint=embedder.fingerprint)) as engine:
         hits = engine.search(vector, count)[0]
         items = engine.get([hit.id for hit in hits])
     return [

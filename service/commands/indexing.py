@@ -2,17 +2,19 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from indexer.catalogues import open_catalogue
-from indexer.engines.faiss_index import IndexPolicy
-from indexer.generations import Generation, activate, list_generations
+from indexer.engines.choice import EngineChoice
+from indexer.engines.choosing import IndexPolicy
+from indexer.generations import Generation
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Catalogue, Embedder
+from indexer.publishing import Generations
 from indexer.report import IndexReport, Progress
 from indexer.runtime import Runtime, load_embedder
 from indexer.workers import Workers
@@ -44,6 +46,7 @@ def run_index(
     workers: int | Literal["ray"] | None,
     prune: bool,
     wanted: Wanted,
+    choice: EngineChoice,
     as_json: bool,
     photos_from: Sequence[str] = (),
 ) -> IndexReport:
@@ -52,15 +55,11 @@ def run_index(
     policy = IndexPolicy(recall=wanted.recall, memory=wanted.memory)
     chosen = ray_workers(weights, runtime) if workers == "ray" else workers
     # Ray prints what happens to its nodes, and it is no data.
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), closing(choice.generations(store)) as generations:
         report = index_with_bar(
-            open_catalogue(catalogue, photos_from=photos_from),
-            store,
-            embedder,
-            chosen,
-            prune=prune,
-            policy=policy,
-        )
+            open_catalogue(catalogue, photos_from=photos_from), store, embedder, chosen,
+            prune=prune, policy=policy, generations=generations,
+        )  # fmt: skip
     if as_json:
         print_json(asdict(report) | {"message": report.message})
         return report
@@ -94,6 +93,7 @@ def index_with_bar(
     *,
     prune: bool,
     policy: IndexPolicy | None = None,
+    generations: Generations | None = None,
 ) -> IndexReport:
     """Index with a progress bar; an interrupt stops the run with all it has done kept."""
     bar = Bar(" items")
@@ -107,14 +107,16 @@ def index_with_bar(
             return index_catalogue(
                 catalogue, store, embedder, workers=workers or cores(), batch=BATCH, prune=prune,
                 policy=policy or IndexPolicy(), progress=show, should_stop=should_stop,
+                generations=generations,
             )  # fmt: skip
     finally:
         bar.close()
 
 
-def run_generations(store: Path, *, as_json: bool) -> None:
+def run_generations(store: Path, *, choice: EngineChoice, as_json: bool) -> None:
     """List the generations of a store, oldest first."""
-    generations = list_generations(store)
+    with closing(choice.generations(store)) as found:
+        generations = found.listed()
     if as_json:
         print_json([describe(generation) for generation in generations])
         return
@@ -138,7 +140,8 @@ def describe(generation: Generation) -> dict[str, Any]:
     return {"id": generation.id, "current": generation.current, **manifest}
 
 
-def run_rollback(generation_id: str, store: Path) -> None:
+def run_rollback(generation_id: str, store: Path, *, choice: EngineChoice) -> None:
     """Let another generation answer, from the next query on."""
-    generation = activate(store, generation_id)
+    with closing(choice.generations(store)) as found:
+        generation = found.activate(generation_id)
     print(f"Generation {generation.id} answers now. A running server takes it up by itself.")

@@ -1,12 +1,13 @@
 """``niteru search`` and ``niteru embed``: a few photos, without a server."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from indexer.engines.faiss_engine import FaissEngine
+from indexer.engines.choice import EngineChoice
 from indexer.filters import Filter, parse_filter
 from indexer.masking import mask
 from indexer.protocols import Embedder, Item, Pixels
@@ -45,13 +46,14 @@ def run_search(
     crop: Crop | None,
     weights: str,
     runtime: Runtime,
+    choice: EngineChoice,
     picture: Path | None,
     as_json: bool,
 ) -> None:
     """Print the items to answer to each photo."""
     embedder = load_embedder(weights, runtime=runtime)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder, crop) for path in images]))
-    with FaissEngine.open(store, fingerprint=embedder.fingerprint) as engine:
+    with closing(choice.open(store, fingerprint=embedder.fingerprint)) as engine:
         chosen = [
             [(c, c.item) for c in choose(engine, vector, wanted) if c.item is not None]
             for vector in vectors

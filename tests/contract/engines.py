@@ -4,7 +4,9 @@ A further engine is one more entry of ``ENGINES``: something that starts with it
 and deletes, and publishes.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -92,6 +94,48 @@ class ExactHarness:
         self.engine.publish(pairs, generation=str(self.published), fingerprint=fingerprint)
 
 
+class MilvusHarness:
+    """The distributed engine, over a real server."""
+
+    def __init__(self, folder: Path, pairs: Pairs, policy: IndexPolicy, *, uri: str) -> None:
+        from indexer.engines.milvus_engine import MilvusEngine  # noqa: PLC0415 - an extra
+        from indexer.engines.milvus_server import Server  # noqa: PLC0415
+        from indexer.milvus_generations import MilvusGenerations  # noqa: PLC0415
+
+        self.store, self.policy, self.ids = folder / "store", policy, {i.id for i, _ in pairs}
+        name = f"t{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+        self.server = Server(uri)
+        self.generations = MilvusGenerations(self.server, name, self.store)
+        self._publish(pairs, "f")
+        self.engine = MilvusEngine.open(Server(uri), name, self.store, fingerprint="f")
+
+    def _publish(self, pairs: Pairs, fingerprint: str) -> None:
+        with open_writer(self.store) as writer, closing(ReaderPool(self.store)) as pool:
+            writer.upsert([Record(*pair) for pair in pairs], fingerprint=fingerprint)
+            self.generations.publish(writer, pool, fingerprint=fingerprint, policy=self.policy)
+
+    def upsert(self, pairs: Pairs) -> None:
+        upsert(self.store, [Record(*pair) for pair in pairs], fingerprint="f")
+        self.ids |= {item.id for item, _ in pairs}
+
+    def delete(self, ids: Sequence[str]) -> None:
+        delete(self.store, ids)
+
+    def publish(self, pairs: Pairs, fingerprint: str = "f") -> None:
+        self.delete(sorted(self.ids - {item.id for item, _ in pairs}))
+        self._publish(pairs, fingerprint)
+
+    def close(self) -> None:
+        with open_writer(self.store) as writer:
+            self.generations.remove_old(writer, keep=1)
+        self.server.close()
+
+
+# What an index in Milvus is measured with: a server's tests need not wait for 200 queries.
+MILVUS = {
+    "milvus-flat": IndexPolicy(queries=5),
+    "milvus-lists": IndexPolicy(queries=5, flat_limit=0),
+}
 ENGINES: dict[str, Callable[[Path, Pairs], Harness]] = {
     "exact": ExactHarness,
     "faiss-flat": lambda folder, pairs: FaissHarness(folder, pairs, IndexPolicy()),

@@ -4,15 +4,20 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from indexer.engines.choice import EngineChoice
+from service.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "service.Dockerfile").read_text("utf-8").replace("\\\n", " ")
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text("utf-8"))
+MILVUS = yaml.safe_load((DOCKER / "compose.milvus.yaml").read_text("utf-8"))
 
 
 def instructions(name):
@@ -82,6 +87,55 @@ def test_compose_builds_this_image_and_keeps_it_in_bounds():
     (port,) = services["serve"]["ports"]
     assert port.startswith("127.0.0.1:")
     assert port.endswith(":8000")
+
+
+def test_milvus_is_added_to_both_services_and_reached_by_them_alone():
+    services = MILVUS["services"]
+    assert set(services) == {"serve", "index", "milvus", "etcd", "minio"}
+    for name in ("serve", "index"):
+        given = services[name]
+        assert given["depends_on"] == {"milvus": {"condition": "service_healthy"}}
+        assert given["image"] != COMPOSE["services"][name]["image"]  # it holds more
+        environment = given["environment"]
+        settings = {variable.removeprefix("NITERU_").lower() for variable in environment}
+        assert settings <= set(Settings.model_fields)
+        assert environment["NITERU_ENGINE"] == "milvus"
+        choice = EngineChoice("milvus", environment["NITERU_MILVUS_URI"])
+        assert choice.uri == "http://milvus:19530"
+    for name in ("milvus", "etcd", "minio"):
+        assert "ports" not in services[name]
+        assert not services[name]["image"].endswith(":latest")
+        assert ":" in services[name]["image"]
+        assert services[name]["healthcheck"]["test"][0] == "CMD"
+        (volume,) = services[name]["volumes"]
+        assert volume.partition(":")[0] in MILVUS["volumes"]
+    assert set(services["milvus"]["depends_on"]) == {"etcd", "minio"}
+    parts = services["milvus"]["environment"]
+    assert parts["ETCD_ENDPOINTS"].partition(":")[0] in services
+    assert parts["MINIO_ADDRESS"].partition(":")[0] in services
+    assert parts["MINIO_ACCESS_KEY_ID"] == services["minio"]["environment"]["MINIO_ROOT_USER"]
+
+
+def test_no_password_stands_in_a_file():
+    for file in DOCKER.glob("*.yaml"):
+        for line in file.read_text("utf-8").splitlines():
+            name, _, value = line.partition(": ")
+            if re.search("PASSWORD|SECRET|TOKEN", name) and value:
+                assert "${" in value, f"{file.name}: {line.strip()}"
+
+
+def test_the_extras_that_images_are_built_with_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    (default,) = [line for line in instructions("ARG") if line.startswith("EXTRAS=")]
+    named = [default.partition("=")[2]]
+    named += [service["build"]["args"]["EXTRAS"] for service in MILVUS["services"].values()
+              if "build" in service]  # fmt: skip
+    assert len(named) == 3
+    for given in named:
+        assert set(given.split(",")) <= set(extras)
+    assert '".[${EXTRAS}]"' in DOCKERFILE
 
 
 def test_the_readme_ends_in_its_decisions():

@@ -35,6 +35,7 @@ class Row:
         minutes: Length of the training.
         steps: Its length instead, where rows are compared step by step.
         device: On which it is trained, if not the processor.
+        measured_on: And on which it is measured.
         seed: Of everything random.
     """
 
@@ -53,6 +54,7 @@ class Row:
     minutes: float = MINUTES
     steps: int | None = None
     device: str = ""
+    measured_on: str = ""
     seed: int = 0
 
     def train_words(self, *, data: str = DATA, out: str = OUT) -> tuple[str, ...]:
@@ -74,7 +76,7 @@ class Row:
         words += ["--features", f"{out}/{FEATURES}"] if self.measure == "kid" else []
         words += ["--samples", str(self.samples)] if self.measure == "nll" else []
         words += ["--limit", str(self.limit)] if self.limit else []
-        words += ["--device", self.device] if self.device and self.measure == "nll" else []
+        words += ["--device", self.measured_on] if self.measured_on else []
         return tuple(words)
 
 
