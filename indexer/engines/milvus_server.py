@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import grpc
 from pymilvus import MilvusClient, MilvusException
 
 from indexer.errors import MilvusError
@@ -17,7 +18,9 @@ PATIENT = frozenset({1, 2, 5, 8, 9})  # not ready, unavailable, memory or reques
 GONE = frozenset({100, 101, 102, 103})  # no such collection, or not loaded (any more)
 NO_ALIAS = frozenset({100, 1600})
 PAUSES = (0.1, 0.3, 1.0, 3.0)
-SECONDS = 10.0
+SECONDS = 20.0
+# A server that is too busy to answer in time is told of by the channel itself.
+FAILURES = (MilvusException, grpc.RpcError)
 LOOK = 0.2  # between two looks at an index that is built
 LONG = 600.0  # an index is built, a collection is read into memory
 
@@ -50,7 +53,7 @@ class Server:
         self.uri, self.seconds, self._pauses, self._sleep = uri, seconds, pauses, sleep
         try:
             self._client = MilvusClient(uri, token=token, timeout=seconds, dedicated=True)
-        except MilvusException as error:
+        except FAILURES as error:
             raise self._told("connect", error) from error
 
     def call(self, method: str, *given: Any, seconds: float | None = None, **named: Any) -> Any:
@@ -64,8 +67,9 @@ class Server:
                 return getattr(self._client, method)(
                     *given, timeout=seconds or self.seconds, **named
                 )
-            except MilvusException as error:
-                if pause is None or error.code not in PATIENT:
+            except FAILURES as error:
+                late = isinstance(error, grpc.RpcError)
+                if pause is None or not (late or error.code in PATIENT):
                     raise self._told(method, error) from error
             self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
@@ -76,7 +80,7 @@ class Server:
         try:
             while block := rows.next():
                 yield block
-        except MilvusException as error:
+        except FAILURES as error:
             raise self._told("query_iterator", error) from error
         finally:
             rows.close()
@@ -115,11 +119,13 @@ class Server:
         """Close the connection."""
         self._client.close()
 
-    def _told(self, method: str, error: MilvusException) -> MilvusError:
-        code = error.code if isinstance(error.code, int) else None
+    def _told(self, method: str, error: Exception) -> MilvusError:
+        code, reason = getattr(error, "code", None), getattr(error, "message", str(error))
+        if isinstance(error, grpc.RpcError):
+            reason = f"no answer in time ({getattr(error, 'details', str)()})"
         return MilvusError(
-            f"The Milvus server at '{self.uri}' did not do '{method}': {error.message}. Check that "
+            f"The Milvus server at '{self.uri}' did not do '{method}': {reason}. Check that "
             "it runs, that --milvus-uri or NITERU_MILVUS_URI names it, and that "
             "NITERU_MILVUS_TOKEN lets niteru in. items.sqlite holds everything meanwhile.",
-            code=code,
+            code=code if isinstance(code, int) else None,
         )

@@ -31,6 +31,7 @@ if not INSTALLED:
         "milvus-lite is not installed; it comes with the extra 'dev'", allow_module_level=True
     )
 
+import grpc
 from pymilvus import MilvusException
 
 from indexer.engines.milvus_collection import CHANGE, TEXT, Collection
@@ -354,6 +355,35 @@ def test_a_busy_server_is_asked_again_after_growing_pauses(lite, code, refusals,
     else:
         assert server.call("list_collections") == ["c"]
     assert pauses == waited
+
+
+class Late(Unwilling):
+    """A client whose server is too busy to answer the first calls in time."""
+
+    def list_collections(self, timeout):
+        if self.left:
+            self.left -= 1
+            raise TooLateError
+        return ["c"]
+
+
+class TooLateError(grpc.RpcError):
+    """What the channel raises by itself."""
+
+    def details(self):
+        return "Deadline Exceeded"
+
+
+def test_a_server_that_is_late_is_asked_again_and_told_of_in_our_words(lite):
+    pauses = []
+    server = Server(lite.uri, pauses=(0.1, 0.3), sleep=pauses.append)
+    server.close()
+    server._client = Late(None, 2)
+    assert server.call("list_collections") == ["c"]
+    assert pauses == [0.1, 0.3]
+    server._client = Late(None, 3)
+    with pytest.raises(MilvusError, match=r"no answer in time \(Deadline Exceeded\)"):
+        server.call("list_collections")
 
 
 def test_nobody_at_the_address_is_told_with_the_address():
