@@ -21,6 +21,8 @@ from models.nn.gated import shift_down
 from models.nn.masked import CausalConv2d, Colours
 from models.nn.precision import at_least_float32
 
+Pair = tuple[Tensor, Tensor]
+
 
 class Memory(NamedTuple):
     """The states of a layer while a picture is drawn, with zeros above and on both sides.
@@ -191,25 +193,40 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return o * torch.tanh(c), c
 
 
-@cache
-def diagonals(
-    H: int, W: int, device: torch.device
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], list[int]]:
+def diagonals(H: int, W: int, device: torch.device) -> tuple[Pair, Pair, list[int]]:
     """The pixels by diagonals, and within one by rows.
-
-    Sorted here and not by torch: the order is a constant of the picture's size, also in an export.
 
     Returns:
         Two of (HW,), numbers of the pixels in this order, as seen from the top left and as seen
         from the top right; two of (HW,), the place of each pixel in these; and the lengths of the
         H + W - 1 diagonals.
     """
+    # A step that is recorded cannot copy them to the device, so there they are kept.
+    orders, places = _kept(H, W, device) if device.type == "cuda" else _as_tensors(H, W, device)
+    return orders, places, [min(n, H - 1) - max(0, n - W + 1) + 1 for n in range(H + W - 1)]
+
+
+@cache
+def _kept(H: int, W: int, device: torch.device) -> tuple[Pair, Pair]:
+    with torch.inference_mode(mode=False):  # gradients may be asked for later
+        return _as_tensors(H, W, device)
+
+
+def _as_tensors(H: int, W: int, device: torch.device) -> tuple[Pair, Pair]:
+    orders, places = (
+        tuple(torch.tensor(order, device=device) for order in pair) for pair in _orders(H, W)
+    )
+    return (orders[0], orders[1]), (places[0], places[1])
+
+
+@cache
+def _orders(H: int, W: int) -> tuple[tuple[list[int], list[int]], tuple[list[int], list[int]]]:
+    """Both orders, and the places in them.
+
+    Sorted here and not by torch: the order is a constant of the picture's size, also in an export.
+    """
     pixels = range(H * W)
     left = sorted(pixels, key=lambda p: p // W + p % W)
     right = sorted(pixels, key=lambda p: p // W + W - 1 - p % W)
-    lengths = [min(n, H - 1) - max(0, n - W + 1) + 1 for n in range(H + W - 1)]
-    orders, places = (
-        tuple(torch.tensor(order, device=device) for order in pair)
-        for pair in ((left, right), [sorted(pixels, key=o.__getitem__) for o in (left, right)])
-    )
-    return (orders[0], orders[1]), (places[0], places[1]), lengths
+    left_places, right_places = (sorted(pixels, key=o.__getitem__) for o in (left, right))
+    return (left, right), (left_places, right_places)

@@ -35,6 +35,29 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
+class DeviceError(ValueError):
+    """A device that torch cannot use here."""
+
+
+def check_device(name: str) -> None:
+    """Try a device out before photos are read for it.
+
+    Raises:
+        DeviceError: There is none of this name, or torch was installed without what it needs.
+    """
+    import torch  # noqa: PLC0415 - slow to import
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise DeviceError(
+            f"torch {torch.__version__} cannot use the device '{name}': {reason}. Expected cpu, or "
+            "cuda or mps where there is such a device and a torch built for it. "
+            "Leave --device out to use the processor."
+        ) from error
+
+
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], bool]]:
     """Turn the first interrupt into a question that answers True; a second one interrupts."""

@@ -29,7 +29,7 @@ from models.training.protocols import (
     scores_exactly,
 )
 from models.training.views import to_float
-from service.commands.console import Bar, print_json, use_one_thread
+from service.commands.console import Bar, check_device, print_json, use_one_thread
 from service.commands.stroke_likelihood import describe_strokes, measure_strokes
 from service.commands.training_data import is_array, read_array, read_photos
 from service.explaining import to_pixels
@@ -75,6 +75,7 @@ def run_nll(
     """
     told: dict[str, Any]
     use_one_thread()
+    check_device(device)
     weights = load_weights(find_weights(name))
     weights.model.to(device)
     if weights.model.modality == "strokes":

@@ -20,7 +20,7 @@ from models.training.processes import Processes
 from models.training.recipe import switched_off
 from models.training.strokes import StrokeTensors
 from models.training.train import Curves, Outcome, Plan, read_plan, train
-from service.commands.console import Bar, say, stop_on_signal, use_one_thread
+from service.commands.console import Bar, check_device, say, stop_on_signal, use_one_thread
 from service.commands.training_data import load_data
 
 RECIPE, VIEWS = "recipe.", "recipe.views."  # how settings that are not the model's own begin
@@ -151,6 +151,7 @@ def run_training(
 ) -> Outcome:
     """Train, showing how it goes; stop politely when interrupted."""
     use_one_thread()
+    check_device(device)
     if device.startswith("cuda"):  # matrix products as convolutions are: with tensor cores
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True  # all steps are of one shape

@@ -8,11 +8,8 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from indexer.database import ReaderPool
-from indexer.engines.choice import EngineChoice, check_name
 from indexer.engines.choosing import IndexPolicy
 from indexer.errors import (
     GenerationCorruptError,
@@ -36,7 +33,7 @@ from pymilvus import MilvusException
 
 from indexer.engines.milvus_collection import CHANGE, TEXT, Collection
 from indexer.engines.milvus_engine import MilvusEngine
-from indexer.engines.milvus_names import collection_name, generation_of
+from indexer.engines.milvus_names import collection_name
 from indexer.engines.milvus_server import Server
 from indexer.milvus_generations import MilvusGenerations
 
@@ -299,31 +296,6 @@ def test_ids_of_any_characters_come_back_as_they_are(shop):
         assert ids(left) == names[9:]
         delete(shop.store, names[:5])
         assert engine.get(names[:6]) == [None] * 5 + [pairs[5][0]]
-
-
-@given(st.text(max_size=40))
-def test_only_names_that_milvus_takes_are_taken(word):
-    plain = word.isascii() and word.isidentifier()
-    if plain:
-        assert check_name(word) == word
-    else:
-        with pytest.raises(ValueError, match="alias"):
-            check_name(word)
-
-
-@pytest.mark.parametrize("uri", ["store.db", "", "127.0.0.1:19530", "http://", "ftp://h:1"])
-def test_only_addresses_of_servers_are_taken(uri):
-    with pytest.raises(ValueError, match="milvus-lite server"):
-        EngineChoice("milvus", uri)
-    assert "secret" not in repr(EngineChoice("milvus", token="root:secret"))
-
-
-def test_a_collection_is_told_from_its_name():
-    assert generation_of(collection_name("a_b", "20261125T101500Z-1a2b"), "a_b") == (
-        "20261125T101500Z-1a2b"
-    )
-    assert generation_of("a_b_20261125T101500Z_1a2b", "a") is None
-    assert generation_of("a_b_c", "a_b") is None
 
 
 class Unwilling:

@@ -77,6 +77,18 @@ def test_an_exact_likelihood_needs_no_samples(tmp_path, bits):
     assert "on 20 pictures" in text
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_named(tmp_path, bits):
+    folder = weights_of(tmp_path / "w", channels=1, size=28, likelihood="bernoulli", layers=1)
+    measured = niteru("evaluate", "nll", folder, "--data", bits[0], "--device", "cuda", code=1)
+    out = ("--preset", "tiny", "--out", tmp_path / "x")
+    trained = niteru("train", "made", "--data", bits[0], *out, "--device", "quantum", code=1)
+    assert "cannot use the device 'cuda'" in measured
+    assert "cannot use the device 'quantum'" in trained
+    assert "Leave --device out" in measured
+    assert not (tmp_path / "x").exists()
+
+
 def test_photos_are_measured_in_bits_for_each_value_of_each_colour(tmp_path, photos):
     data, pixels = photos
     folder = weights_of(tmp_path / "w", size=6, levels=256)
