@@ -90,7 +90,7 @@ class Succession:
     def _try(self, fingerprint: str) -> None:
         try:
             self.go_over(fingerprint)
-        except Exception:  # nobody waits for it
+        except Exception:  # nobody asks the executor for it, so it would be lost unsaid
             logger.exception("The weights '%s' are not taken up.", fingerprint)
 
     def go_over(self, fingerprint: str) -> bool:

@@ -116,7 +116,7 @@ def remote_errors(place: str) -> Iterator[None]:
     except OSError as error:
         reason = mask(error.strerror or str(error) or type(error).__name__)
         raise OSError(error.errno or errno.EIO, reason, mask(place)) from error
-    except Exception as error:  # each kind has errors of its own
+    except Exception as error:  # every kind of file system has errors of its own
         reason = mask(f"{type(error).__name__}: {error}")
         raise OSError(errno.EIO, reason, mask(place)) from error
 

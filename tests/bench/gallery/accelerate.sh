@@ -16,7 +16,7 @@ mkdir -p "$out/runs" "$out/logs"
 deep=(
   "pixelrnn-large" "pixelrnn-row-large" "draw-large" "draw-plain-large" "sketch-rnn-large" "srnn-large"
   "sketch-rnn-omniglot-large sketch-rnn-quickdraw-large"
-  "gan-wgan-large" "pixelrnn-cifar-large" "made-large gan-large gan-cramer-large"
+  "gan-wgan-large" "made-large gan-large gan-cramer-large"
 )
 wide=(
   "pixelcnn-large" "pixelcnn-gated-large" "vlae-large" "pixelvae-large"

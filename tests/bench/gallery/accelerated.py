@@ -57,8 +57,6 @@ _LARGER: dict[str, tuple[str, tuple[str, ...], float]] = {
     "pixelcnn-pp": ("3 scales, 2 blocks of 64 channels",
                     ("width=64", "scales=3", "blocks=2", "components=10", "dropout=0.5",
                      "recipe.batch_size=64", "recipe.learning_rate=1e-3", _HALF, *_MIRROR), 2.6),
-    "pixelrnn-cifar": ("4 Diagonal BiLSTMs of 48 units",
-                       ("hidden=48", "layers=4", "recipe.batch_size=64", *_MIRROR), DEEP),
     "multiscale-cifar": ("2 x 2 groups, 5 blocks of 48 channels",
                          ("width=48", "blocks=5", "base_layers=6", _HALF, *_MIRROR), 1.8),
     "sketch-rnn": ("kanji", ("recipe.batch_size=100",), DEEP),
