@@ -40,6 +40,7 @@ from models.nn.precision import at_least_float32
 from models.nn.sized import AnySize
 from models.nn.tempered import TemperedDraws
 from models.sampling import row_stacks
+from models.sampling.calls import Calls
 from models.sampling.graphed import RowWalk
 from models.sampling.methods import Method, Task, draw, refuse_gaps
 from models.sampling.rows import array
@@ -365,11 +366,11 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
             params: Tensor = twin(x, None if labels is None else labels[rows])
             return params
 
-        def walk() -> PlainWalk | GatedWalk:
+        def walk(calls: Calls) -> PlainWalk | GatedWalk:
             if self.config.gated:
                 given = None if condition is None else array(condition)
-                return gated_pixelcnn(self, len(noise), given)
-            return PlainWalk(self, len(noise))
+                return gated_pixelcnn(self, len(noise), given, calls)
+            return PlainWalk(self, len(noise), calls)
 
         def rows() -> RowWalk:
             if self.config.gated:

@@ -37,6 +37,7 @@ from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse
 from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
 from models.nn.sized import AnySize
+from models.sampling.calls import Calls
 from models.sampling.methods import Method, Task, draw, refuse_gaps
 from models.sampling.row_strided import StridedRows
 from models.sampling.rows import array
@@ -350,9 +351,9 @@ class Model(AnySize, GenerativeModel):
             params: Tensor = twin(x, None if labels is None else labels[rows])
             return params.unsqueeze(1)
 
-        def walk() -> StridedWalk:
+        def walk(calls: Calls) -> StridedWalk:
             given = None if condition is None else array(condition)
-            return StridedWalk(self, len(noise), given)
+            return StridedWalk(self, len(noise), given, calls)
 
         def rows() -> StridedRows:
             return StridedRows(self, len(noise), condition)

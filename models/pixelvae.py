@@ -40,6 +40,7 @@ from models.nn.rate import Rate, active_units, gaussian_kl
 from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
 from models.sampling import row_stacks
+from models.sampling.calls import Calls
 from models.sampling.methods import Method, Task, draw, in_double
 from models.sampling.stacks import GatedWalk, gated_decoder
 from models.training.protocols import Batch, GenerativeModel, Player
@@ -270,8 +271,8 @@ class Model(TemperedDraws, GenerativeModel):
             params: Tensor = twin(x, condition[rows])
             return params.unsqueeze(1)
 
-        def walk() -> GatedWalk:
-            return gated_decoder(net, condition)
+        def walk(calls: Calls) -> GatedWalk:
+            return gated_decoder(net, condition, calls)
 
         def rows() -> row_stacks.GatedRows:
             return row_stacks.gated_decoder(net, condition)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from models.nn.onlookers import show
+from models.sampling.calls import Array
 from models.sampling.draws import drawing
-from models.sampling.rows import Array
 
 
 class Walk(Protocol):

@@ -5,13 +5,14 @@ computed for all pixels beforehand.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
 
 from models.nn.categorical import Categorical
 from models.nn.likelihoods import Bernoulli, LogisticMixture
-from models.sampling.rows import Array
+from models.sampling.calls import Array
 
 FEW = 3  # pictures for which plain numbers are sooner done with than arrays
 
@@ -79,8 +80,7 @@ def _mixture(likelihood: LogisticMixture) -> Draw:
         for logit in params[:K]:
             total += math.exp(logit / T - top)
             cumulated.append(total)
-        border = noise[0] * total
-        k = K + sum(border > share for share in cumulated[:-1])
+        k = K + bisect_left(cumulated, noise[0] * total, 0, K - 1)  # so many are below it
         values: list[float] = []
         for channel in range(C):
             scale = math.exp(max(params[k + (C + channel) * K], floor)) * wider

@@ -4,6 +4,9 @@
     One pass over the whole picture for every value: what the others are compared with.
 ``cached``
     Value by value too, but no product is computed twice; NumPy on the processor.
+``compiled``
+    The same, with the calls of a pixel made by compiled code instead of NumPy, which pays for few
+    pictures. Needs Numba (an extra).
 ``jacobi``
     Guess the picture, draw all its values at once given the guess, and take that as the next guess
     until nothing changes (Song et al., 2021). What stays as it is under all its own distributions
@@ -30,10 +33,12 @@ from torch import Tensor, nn
 
 from models.nn.categorical import snap
 from models.nn.onlookers import show
+from models.sampling import compiled
 from models.sampling.cached import Walk, walk_through
+from models.sampling.calls import Calls, NumpyCalls
 from models.sampling.graphed import BURST, RowDrawing, RowWalk
 
-Method = Literal["auto", "naive", "cached", "rows", "jacobi"]
+Method = Literal["auto", "naive", "cached", "compiled", "rows", "jacobi"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -88,13 +93,14 @@ def in_double(model: Net) -> Net:
     return model if double else copy.deepcopy(model).double()
 
 
-def chosen(method: Method, *, device: torch.device, walks: bool) -> Method:
+def chosen(method: Method, *, device: torch.device, walks: bool, pictures: int) -> Method:
     """What ``auto`` means here.
 
     Args:
         method: What was asked for.
         device: Where the model lies.
         walks: Whether there is anything to remember: a factorised decoder has nothing.
+        pictures: How many are drawn.
 
     Raises:
         ValueError: There is no such method.
@@ -103,17 +109,18 @@ def chosen(method: Method, *, device: torch.device, walks: bool) -> Method:
         raise ValueError(
             f"There is no sampling method '{method}'. Methods: {', '.join(get_args(Method))}."
         )
-    if method in ("cached", "rows") and not walks:
+    if method in ("cached", "compiled", "rows") and not walks:
         return "jacobi"
     if method != "auto":
         return method
-    fast: dict[str, Method] = {"cpu": "cached", "cuda": "rows"}
+    few = pictures <= compiled.MOST and compiled.is_installed()
+    fast: dict[str, Method] = {"cpu": "compiled" if few else "cached", "cuda": "rows"}
     return fast.get(device.type, "jacobi") if walks else "jacobi"
 
 
 def draw(
     task: Task, told: Callable[[Any, Tensor, Tensor], Tensor],
-    walks: tuple[Callable[[], Walk], Callable[[], RowWalk]] | None, *, method: Method = "auto",
+    walks: tuple[Callable[[Calls], Walk], Callable[[], RowWalk]] | None, *, method: Method = "auto",
 ) -> Tensor:  # fmt: skip
     """Draw the picture that ``task`` asks for: (B, C, H, W) of the type of its ``x``.
 
@@ -131,9 +138,10 @@ def draw(
     """
     noise, known = task.noise.double(), task.known
     x = torch.where(known, snap(task.x.double(), task.levels), 0.0)
-    way = chosen(method, device=x.device, walks=walks is not None)
-    if walks is not None and way == "cached":
-        drawn = walk_through(walks[0](), task.likelihood, noise, x, known, task.steps)
+    way = chosen(method, device=x.device, walks=walks is not None, pictures=len(x))
+    if walks is not None and way in ("cached", "compiled"):
+        calls = NumpyCalls() if way == "cached" else compiled.RecordedCalls()
+        drawn = walk_through(walks[0](calls), task.likelihood, noise, x, known, task.steps)
         return drawn.to(task.x)
     if walks is not None and way == "rows":
         return _by_rows(walks[1](), task, noise, x).to(task.x)

@@ -5,7 +5,7 @@ one matrix product. What it takes from its own row comes pixel by pixel: a produ
 are rows of (B, W, C) in float64, on the processor. Arrays are made once and written again and
 again: with few pictures a step takes the time of some dozens of calls, not that of its arithmetic.
 
-NumPy and not torch: a call costs less than half.
+NumPy and not torch: most calls cost less than half.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float64]
+from models.sampling.calls import Array, Calls
 
 
 def array(x: Tensor) -> Array:
@@ -39,8 +39,7 @@ class RowConv:
     def __init__(
         self, weight: Array, bias: Array, buffer: Array, *, left: int, stride: int = 1
     ) -> None:
-        self.outputs, inputs, self.height, w = weight.shape
-        self.bias = bias
+        outputs, inputs, height, w = weight.shape
         batch, padded, _ = buffer.shape
         width = (padded - w) // stride + 1
         across, along, deep = buffer.strides
@@ -49,24 +48,24 @@ class RowConv:
             buffer, (batch, width, w, inputs), (across, stride * along, along, deep)
         )  # fmt: skip
         self.patches = np.empty((batch, width, w, inputs))
-        # The rows of the kernel side by side, the row's own part first.
-        self.matrix = np.ascontiguousarray(
-            weight[:, :, ::-1].transpose(3, 1, 2, 0).reshape(w * inputs, self.height * self.outputs)
-        )
-        self.later = np.zeros((self.height, batch * width, self.outputs))
-        self.shape = (batch, width, self.outputs)
+        self.flat = self.patches.reshape(-1, w * inputs)
+        # A matrix for each row of the kernel, the row's own part first.
+        rows = weight[:, :, ::-1].transpose(2, 3, 1, 0).reshape(height, w * inputs, outputs)
+        self.own, self.below = rows[0].copy(), [row.copy() for row in rows[1:]]
+        # What this row and later ones have been given so far; the last one of them the bias alone.
+        self.given = [np.tile(bias, (batch * width, 1)) for _ in rows]
+        self.out = np.empty((batch * width, outputs))
+        self.row = self.out.reshape(batch, width, outputs)
 
     def __call__(self) -> Array:
-        """Read the row: -> (B, W / stride, O)."""
+        """Read the row: -> (B, W / stride, O), overwritten by the next call."""
         np.copyto(self.patches, self.field)
-        flat = self.patches.reshape(-1, len(self.matrix))
-        product = (flat @ self.matrix).reshape(len(flat), self.height, self.outputs)
-        self.later += product.transpose(1, 0, 2)
-        out = self.later[0] + self.bias
-        self.later[:-1] = self.later[1:]
-        self.later[-1] = 0
-        row: Array = out.reshape(self.shape)
-        return row
+        np.dot(self.flat, self.own, out=self.out)
+        self.out += self.given[0]
+        for given, after, matrix in zip(self.given, self.given[1:], self.below, strict=False):
+            np.dot(self.flat, matrix, out=given)
+            np.add(given, after, out=given)
+        return self.row
 
 
 class PixelConv:
@@ -84,14 +83,16 @@ class PixelConv:
         width: W.
         right: How many columns of zeros there are to the right, for a kernel above.
         beside: (O, E), the weights of the further features.
+        calls: What its product is made by.
         steps: For each step of a pixel how many channels are known in it, and the outputs wanted:
             all of them by default. Results come in the order of the steps.
     """
 
     def __init__(
-        self, own: Array, batch: int, width: int, *, right: int = 0, beside: Array | None = None,
-        steps: list[tuple[int, NDArray[np.int64]]] | None = None,
+        self, own: Array, batch: int, width: int, calls: Calls, *, right: int = 0,
+        beside: Array | None = None, steps: list[tuple[int, NDArray[np.int64]]] | None = None,
     ) -> None:  # fmt: skip
+        self.calls = calls
         outputs, inputs, taps = own.shape
         extra = beside.shape[1] if beside is not None else 0
         self.left = taps - 1
@@ -136,25 +137,8 @@ class PixelConv:
             place: Column of ``base``, if it is another: with a stride.
         """
         views, matrix, bases, out = self.steps[step]
-        np.dot(views[j], matrix, out=out)
-        out += bases[j if place is None else place]
+        self.calls.product(views[j], matrix, bases[j if place is None else place], out)
         return out
-
-
-def concat_elu(x: Array, out: tuple[Array, Array]) -> None:
-    """ELU of a feature, and of its negative: (..., C) -> into two of (..., C)."""
-    low = np.copysign(x, -1.0)  # -|x|
-    np.exp(low, out=low)
-    low -= 1.0
-    # Of exp(-|x|) - 1 and x, x is the larger above 0 and the smaller below: the larger is ELU.
-    np.maximum(x, low, out=out[0])
-    np.maximum(-x, low, out=out[1])
-
-
-def halves(x: Array) -> tuple[Array, Array]:
-    """Views of the two halves of the channels: (..., 2C) -> two of (..., C)."""
-    C = x.shape[-1] // 2
-    return x[..., :C], x[..., C:]
 
 
 class Dense:
@@ -167,24 +151,26 @@ class Dense:
         weight: (O, I).
         bias: (O,).
         batch: B.
+        calls: What its product is made by.
         steps: For each step of a pixel how many features are known in it, and the outputs wanted.
     """
 
     def __init__(
-        self, weight: Array, bias: Array, batch: int, steps: list[tuple[int, NDArray[np.int64]]]
-    ) -> None:
+        self, weight: Array, bias: Array, batch: int, calls: Calls,
+        steps: list[tuple[int, NDArray[np.int64]]],
+    ) -> None:  # fmt: skip
+        self.calls = calls
         self.features = np.zeros((batch, weight.shape[1]))
         self.cells, self.steps, low = [], [], 0
         for known, outputs in steps:
             self.cells.append(self.features[:, low:known])
             matrix = np.ascontiguousarray(weight[outputs, :known].T)
             out = np.empty((batch, len(outputs)))
-            self.steps.append((self.features[:, :known], matrix, bias[outputs], out))
+            self.steps.append((self.features[:, :known], matrix, bias[None, outputs], out))
             low = known
 
     def at(self, step: int) -> Array:
         """(B, outputs of the step), overwritten by the next call."""
         features, matrix, bias, out = self.steps[step]
-        np.dot(features, matrix, out=out)
-        out += bias
+        self.calls.product(features, matrix, bias, out)
         return out

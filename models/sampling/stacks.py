@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.nn.masked import CausalConv2d, colours_of
-from models.sampling.rows import Array, Dense, PixelConv, RowConv, array
+from models.sampling.calls import Array, Calls, halves
+from models.sampling.rows import Dense, PixelConv, RowConv, array
 
 Steps = list[tuple[int, NDArray[np.int64]]]
 
@@ -48,15 +49,16 @@ class Entrance:
         steps: Values of the pixel that are known in each step, not counting the ones.
         channels: C.
         shape: B and W.
+        calls: Of the pixels.
         right: How far a kernel above reaches to the right.
     """
 
     def __init__(
         self, own: Array, bias: Array, steps: Steps, channels: int, shape: tuple[int, int],
-        right: int,
+        calls: Calls, right: int,
     ) -> None:  # fmt: skip
         batch, width = shape
-        self.conv = PixelConv(own, batch, width, right=right, steps=steps)
+        self.conv = PixelConv(own, batch, width, calls, right=right, steps=steps)
         self.conv.row[:, :, 0] = 1
         self.conv.base[:] = bias
         each = channels // len(steps)
@@ -70,15 +72,20 @@ class Entrance:
 class Exit:
     """Two products behind rectifiers: the last features -> the parameters of the likelihood."""
 
-    def __init__(self, hidden: nn.Module, logits: nn.Module, batch: int, colours: int) -> None:
-        (w1, b1), (w2, b2) = kernel(hidden), kernel(logits)
-        self.hidden = Dense(w1[:, :, 0, 0], b1, batch, steps_of(w1.shape[1], len(w1), colours))
-        self.logits = Dense(w2[:, :, 0, 0], b2, batch, steps_of(w2.shape[1], len(w2), colours))
+    def __init__(
+        self, hidden: nn.Module, logits: nn.Module, batch: int, colours: int, calls: Calls
+    ) -> None:
+        self.calls = calls
+        layers = [
+            Dense(w[:, :, 0, 0], b, batch, calls, steps_of(w.shape[1], len(w), colours))
+            for w, b in (kernel(hidden), kernel(logits))
+        ]
+        self.hidden, self.logits = layers
 
     def at(self, features: Array, step: int) -> Array:
         """(B, features of the step) -> (B, P)."""
-        np.maximum(features, 0.0, out=self.hidden.cells[step])
-        np.maximum(self.hidden.at(step), 0.0, out=self.logits.cells[step])
+        self.calls.relu(features, self.hidden.cells[step])
+        self.calls.relu(self.hidden.at(step), self.logits.cells[step])
         return self.logits.at(step)
 
 
@@ -88,9 +95,11 @@ class PlainWalk:
     Args:
         model: A plain ``pixelcnn``.
         batch: How many pictures are drawn.
+        calls: What the pixels are computed by.
     """
 
-    def __init__(self, model: Any, batch: int) -> None:
+    def __init__(self, model: Any, batch: int, calls: Calls) -> None:
+        self.calls = calls
         c = model.config
         width, G = c.size, c.channels
         first, bias = kernel(model.stack.first)
@@ -100,7 +109,7 @@ class PlainWalk:
         permuted = np.concatenate([outputs for _, outputs in steps])
         assert np.array_equal(permuted, np.arange(c.width))
         own = first[:, :, -1, : reach + 1]
-        self.entrance = Entrance(own, bias, steps, G, (batch, width), reach)
+        self.entrance = Entrance(own, bias, steps, G, (batch, width), calls, reach)
         self.above = [(self.entrance.conv, self.entrance.conv.above(first[:, :, :-1], bias))]
         self.blocks = []
         for block in model.stack.blocks:
@@ -108,7 +117,12 @@ class PlainWalk:
             (w1, b1), (w2, b2), (w3, b3) = kernel(narrow), kernel(around), kernel(widen)
             inner, r = len(w2), c.kernel // 2
             conv = PixelConv(
-                w2[:, :, -1, : r + 1], batch, width, right=r, steps=steps_of(inner, inner, G)
+                w2[:, :, -1, : r + 1],
+                batch,
+                width,
+                calls,
+                right=r,
+                steps=steps_of(inner, inner, G),
             )
             conv.base[:] = b2
             self.above.append((conv, conv.above(w2[:, :, :-1], b2)))
@@ -116,10 +130,10 @@ class PlainWalk:
                 [conv.row[:, j, outputs[0] : outputs[-1] + 1] for j in range(width)]
                 for _, outputs in steps_of(inner, inner, G)
             ]
-            down = Dense(w1[:, :, 0, 0], b1, batch, steps_of(c.width, inner, G))
-            up = Dense(w3[:, :, 0, 0], b3, batch, steps_of(inner, c.width, G))
+            down = Dense(w1[:, :, 0, 0], b1, batch, calls, steps_of(c.width, inner, G))
+            up = Dense(w3[:, :, 0, 0], b3, batch, calls, steps_of(inner, c.width, G))
             self.blocks.append((down, cells, conv, up))
-        self.exit = Exit(model.hidden, model.logits, batch, G)
+        self.exit = Exit(model.hidden, model.logits, batch, G, calls)
 
     def begin_row(self, i: int) -> None:
         """Everything from the rows above row ``i``."""
@@ -129,15 +143,20 @@ class PlainWalk:
 
     def at(self, j: int, step: int) -> Array:
         """Parameters of the step's values in column ``j``: (B, P)."""
-        x = self.entrance.conv.at(j, step)
-        for down, cells, conv, up in self.blocks:
-            np.maximum(x, 0.0, out=down.cells[step])
-            np.maximum(down.at(step), 0.0, out=cells[step][j])
-            np.maximum(conv.at(j, step), 0.0, out=up.cells[step])
-            out = up.at(step)
-            out += x
-            x = out
-        return self.exit.at(x, step)
+        calls = self.calls
+
+        def work() -> Array:
+            x = self.entrance.conv.at(j, step)
+            for down, cells, conv, up in self.blocks:
+                calls.relu(x, down.cells[step])
+                calls.relu(down.at(step), cells[step][j])
+                calls.relu(conv.at(j, step), up.cells[step])
+                out = up.at(step)
+                calls.add(x, out)
+                x = out
+            return self.exit.at(x, step)
+
+        return calls.run((j, step), work)
 
     def put(self, j: int, step: int, values: Array) -> None:
         """What was drawn: (B, C / steps)."""
@@ -155,11 +174,14 @@ class GatedLayer:
         steps: Of the horizontal stack, (known, outputs among its own channels).
         shape: B and W.
         condition: (H or 1, B, W or 1, 4C) that biases it, or None.
+        calls: Of the pixels.
     """
 
     def __init__(
-        self, layer: Any, steps: Steps, shape: tuple[int, int], condition: Array | None
-    ) -> None:
+        self, layer: Any, steps: Steps, shape: tuple[int, int], condition: Array | None,
+        calls: Calls,
+    ) -> None:  # fmt: skip
+        self.calls = calls
         batch, width = shape
         (wv, bv), (wh, bh) = kernel(layer.vertical), kernel(layer.horizontal)
         (wl, bl), (wo, bo) = kernel(layer.link), kernel(layer.out)
@@ -171,14 +193,14 @@ class GatedLayer:
             wv * half[:, None, None, None], bv * half, np.zeros((batch, r + width + r, C)), left=r
         )
         own = wh[:, :, -1, : r + 1] * half[:, None, None]
-        self.conv = PixelConv(own, batch, width, steps=gates)
+        self.conv = PixelConv(own, batch, width, calls, steps=gates)
         self.link = np.ascontiguousarray((wl[:, :, 0, 0] * half[:, None] / half)[order].T)
         self.bias = ((bl + bh) * half)[order]
         self.for_v = self.for_h = None
         if condition is not None:
             self.for_v = condition[..., : 2 * C] * half
             self.for_h = (condition[..., 2 * C :] * half)[..., order]
-        self.out = Dense(wo[:, :, 0, 0] * 0.5, bo, batch, steps)
+        self.out = Dense(wo[:, :, 0, 0] * 0.5, bo, batch, calls, steps)
         self.cells = [
             [self.conv.row[:, j, outputs[0] : outputs[-1] + 1] for j in range(width)]
             for _, outputs in steps
@@ -205,15 +227,11 @@ class GatedLayer:
 
     def at(self, j: int, step: int, h: Array) -> Array:
         """The step's channels of the horizontal stack at column ``j`` -> those of the next."""
-        self.cells[step][j][:] = h
-        gate = self.conv.at(j, step)
-        np.tanh(gate, out=gate)
-        middle = gate.shape[1] // 2
-        right = gate[:, middle:]
-        right += 1.0
-        np.multiply(gate[:, :middle], right, out=self.out.cells[step])
+        calls = self.calls
+        calls.copy(h, self.cells[step][j])
+        calls.tanh_gate(*halves(self.conv.at(j, step)), self.out.cells[step])
         out = self.out.at(step)
-        out += h
+        calls.add(h, out)
         return out
 
 
@@ -226,12 +244,14 @@ class GatedWalk:
         layers: The gated layers.
         head: From the last features to the parameters.
         alone: (H, B, W, P), what is added to the parameters, or None.
+        calls: What the pixels are computed by.
     """
 
     def __init__(
         self, entrance: Entrance, first: tuple[Array, Array], layers: list[GatedLayer],
-        head: Exit, alone: Array | None,
+        head: Exit, alone: Array | None, calls: Calls,
     ) -> None:  # fmt: skip
+        self.calls = calls
         self.entrance, self.layers, self.exit, self.alone = entrance, layers, head, alone
         self.above = entrance.conv.above(*first)
         self.bias = entrance.conv.base[0, 0].copy()
@@ -247,10 +267,14 @@ class GatedWalk:
 
     def at(self, j: int, step: int) -> Array:
         """Parameters of the step's values in column ``j``: (B, P)."""
-        h = self.entrance.conv.at(j, step)
-        for layer in self.layers:
-            h = layer.at(j, step, h)
-        params = self.exit.at(h, step)
+
+        def work() -> Array:
+            h = self.entrance.conv.at(j, step)
+            for layer in self.layers:
+                h = layer.at(j, step, h)
+            return self.exit.at(h, step)
+
+        params = self.calls.run((j, step), work)
         return params if self.alone is None else params + self.alone[self.i][:, j]
 
     def put(self, j: int, step: int, values: Array) -> None:
@@ -258,7 +282,7 @@ class GatedWalk:
         self.entrance.cells[step][j][:] = values
 
 
-def gated_pixelcnn(model: Any, batch: int, condition: Array | None) -> GatedWalk:
+def gated_pixelcnn(model: Any, batch: int, condition: Array | None, calls: Calls) -> GatedWalk:
     """The walk of a gated ``pixelcnn``, under a condition (B, classes) or none."""
     c = model.config
     shape, G, r = (batch, c.size), c.channels, c.first_kernel // 2
@@ -267,21 +291,22 @@ def gated_pixelcnn(model: Any, batch: int, condition: Array | None) -> GatedWalk
     own, bias = kernel(stack.first_h)
     own = ones_first(own)[:, :, 0, : r + 1]
     first_steps = [(1 + g, outputs) for g, (_, outputs) in enumerate(steps)]
-    entrance = Entrance(own, bias, first_steps, G, shape, r)
+    entrance = Entrance(own, bias, first_steps, G, shape, calls, r)
     first, first_bias = kernel(stack.first_v)
     layers = [
         GatedLayer(
             layer, steps, shape,
             None if condition is None
             else (condition @ array(layer.condition.weight).T)[None, :, None],
+            calls,
         )
         for layer in stack.layers
     ]  # fmt: skip
-    head = Exit(model.hidden, model.logits, batch, G)
-    return GatedWalk(entrance, (ones_first(first), first_bias), layers, head, None)
+    head = Exit(model.hidden, model.logits, batch, G, calls)
+    return GatedWalk(entrance, (ones_first(first), first_bias), layers, head, None, calls)
 
 
-def gated_decoder(net: Any, condition: Tensor) -> GatedWalk:
+def gated_decoder(net: Any, condition: Tensor, calls: Calls) -> GatedWalk:
     """The walk of a PixelVAE's ``GatedPixelCNN``, under a condition (B, K, H, W)."""
     B, _, _, W = condition.shape
     maps = np.ascontiguousarray(array(condition.permute(2, 0, 3, 1)))  # (H, B, W, K)
@@ -300,11 +325,12 @@ def gated_decoder(net: Any, condition: Tensor) -> GatedWalk:
     width = len(b)
     every = np.arange(width)
     channels = w.shape[1] - 1
-    entrance = Entrance(own, np.zeros(width), [(0, every)], channels, (B, W), 1)
+    entrance = Entrance(own, np.zeros(width), [(0, every)], channels, (B, W), calls, 1)
     first, first_bias = kernel(net.first_v)
     layers = [
-        GatedLayer(layer, [(width, every)], (B, W), rows(layer.condition)) for layer in net.layers
+        GatedLayer(layer, [(width, every)], (B, W), rows(layer.condition), calls)
+        for layer in net.layers
     ]
-    head = Exit(net.head[1], net.head[3], B, 1)
+    head = Exit(net.head[1], net.head[3], B, 1, calls)
     alone = rows(net.skip)
-    return GatedWalk(entrance, (ones_first(first), first_bias), layers, head, alone)
+    return GatedWalk(entrance, (ones_first(first), first_bias), layers, head, alone, calls)

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from models.nn.shifted import Doubling, GatedBlock, ShiftedConv2d
-from models.sampling.rows import Array, PixelConv, RowConv, array, concat_elu, halves
+from models.sampling.calls import ONE, Array, Calls, NumpyCalls, features, halves
+from models.sampling.rows import PixelConv, RowConv, array
 from models.sampling.stacks import kernel, ones_first
+
+IN_ROWS = NumpyCalls()
 
 
 def _beside(block: GatedBlock) -> Array:
@@ -57,7 +60,7 @@ class DownBlock:
         )  # fmt: skip
         self.beside = _beside(block).T.copy()
 
-        self.inner = halves(self.second.input)
+        self.inner = features(self.second.input)
 
     def __call__(self, x: Array, activated: Array, shortcut: Array | None) -> Array:
         """A row (B, W, C), its ELUs (B, W, 2C) and those of a shortcut -> (B, W, C)."""
@@ -65,13 +68,16 @@ class DownBlock:
         inner = self.first()
         if shortcut is not None:
             inner += shortcut @ self.beside
-        concat_elu(inner, self.inner)
-        both = self.second() + self.bias
-        C = x.shape[2]
-        np.negative(both[..., C:], out=both[..., C:])
-        np.exp(both[..., C:], out=both[..., C:])
-        both[..., C:] += 1.0
-        return x + both[..., :C] / both[..., C:]
+        IN_ROWS.concat_elu(inner, self.inner)
+        both = self.second()
+        both += self.bias
+        value, gate = halves(both)
+        np.negative(gate, out=gate)
+        np.exp(gate, out=gate)
+        gate += ONE
+        out: Array = value / gate
+        out += x
+        return out
 
 
 class RightBlock:
@@ -82,13 +88,15 @@ class RightBlock:
         batch: B.
         width: W of its scale.
         condition: (B, classes), or None.
+        calls: Of the pixels.
         shortcut: Whether a shortcut of the same stream comes beside the stream of the rows.
     """
 
     def __init__(
-        self, block: GatedBlock, batch: int, width: int, condition: Array | None, *,
+        self, block: GatedBlock, batch: int, width: int, condition: Array | None, calls: Calls, *,
         shortcut: bool,
     ) -> None:  # fmt: skip
+        self.calls = calls
         (w1, _), (w2, _) = kernel(block.first.conv), kernel(block.second.conv)
         b1, self.bias = _biases(block, condition)
         C = len(w1)
@@ -99,10 +107,10 @@ class RightBlock:
         parts = beside.reshape(C, 2, -1, C)  # of x and -x, the rows' stream and the shortcut
         self.rows = parts[:, :, 0].reshape(C, 2 * C).T.copy()
         self.first = PixelConv(
-            w1[:, :, 1], batch, width,
+            w1[:, :, 1], batch, width, calls,
             beside=parts[:, :, 1].reshape(C, 2 * C) if shortcut else None,
         )  # fmt: skip
-        self.second = PixelConv(w2[:, :, 1], batch, width)
+        self.second = PixelConv(w2[:, :, 1], batch, width, calls)
         self.above = [
             self.first.above(w1[:, :, :1], b1),
             self.second.above(w2[:, :, :1], np.zeros(2 * C)),
@@ -111,10 +119,11 @@ class RightBlock:
         self.second.base[:] = 0.0
         self.given = [self.first.row[:, j] for j in range(width)]
         self.cells = [
-            (halves(self.given[j]), self.first.beside[:, j], halves(self.second.row[:, j]))
+            (features(self.given[j]), self.first.beside[:, j], features(self.second.row[:, j]))
             for j in range(width)
         ]
         self.gate = halves(self.second.out[0])
+        self.out = np.empty((batch, C))
 
     def begin_row(self, i: int, activated: Array) -> None:
         """What row ``i`` takes from above, and from the rows' stream there, by its ELUs."""
@@ -125,25 +134,25 @@ class RightBlock:
         self.second.base += self.bias * self.sign
 
     def at(self, j: int, x: Array, shortcut: Array | None) -> Array:
-        """Column ``j``: (B, C) and the ELUs (B, 2C) of a shortcut -> (B, C)."""
+        """Column ``j``: (B, C) and the ELUs (B, 2C) of a shortcut -> (B, C), overwritten next."""
         first, beside, second = self.cells[j]
-        concat_elu(x, first)
+        calls = self.calls
+        calls.concat_elu(x, first)
         if shortcut is not None:
-            beside[:] = shortcut
-        concat_elu(self.first.at(j), second)
+            calls.copy(shortcut, beside)
+        calls.concat_elu(self.first.at(j), second)
         self.second.at(j)
-        value, gate = self.gate
-        np.exp(gate, out=gate)
-        gate += 1.0
-        out: Array = value / gate
-        out += x
-        return out
+        calls.sigmoid_gate(*self.gate, x, self.out)
+        return self.out
 
 
 class Halving:
     """From a scale to the next coarser one: rows of the one stream, pixels of the other."""
 
-    def __init__(self, down: ShiftedConv2d, right: ShiftedConv2d, batch: int, width: int) -> None:
+    def __init__(
+        self, down: ShiftedConv2d, right: ShiftedConv2d, batch: int, width: int, calls: Calls
+    ) -> None:
+        self.calls = calls
         (wd, bd), (wr, self.bias) = kernel(down.conv), kernel(right.conv)
         row = _padded(batch, width, len(bd))
         nothing = np.zeros_like(bd)
@@ -151,7 +160,7 @@ class Halving:
         self.odd = RowConv(wd[:, :, :1], nothing, row, left=1, stride=2)
         self.even = RowConv(wd[:, :, 1:], bd, row, left=1, stride=2)
         self.waiting: Array | float = 0.0
-        self.pixel = PixelConv(wr[:, :, 1], batch, width)
+        self.pixel = PixelConv(wr[:, :, 1], batch, width, calls)
         self.pixel_above = self.pixel.above(wr[:, :, :1], self.bias, stride=2)
         self.pixel.base[:] = self.bias
         self.cells = [self.pixel.row[:, j] for j in range(width)]
@@ -172,7 +181,7 @@ class Halving:
 
     def at(self, i: int, j: int, x: Array) -> Array | None:
         """A pixel of the finer scale -> one of the coarser, where there is one."""
-        self.cells[j][:] = x
+        self.calls.copy(x, self.cells[j])
         if i % 2 or j % 2:
             return None
         return self.pixel.at(j, place=j // 2)
@@ -181,15 +190,21 @@ class Halving:
 class Growing:
     """From a scale to the next finer one, of which it gives four pixels for each of its own."""
 
-    def __init__(self, down: Doubling, right: Doubling, batch: int, width: int) -> None:
+    def __init__(
+        self, down: Doubling, right: Doubling, batch: int, width: int, calls: Calls
+    ) -> None:
+        self.calls = calls
         (wd, self.bias_down), (wr, self.bias_right) = kernel(down.conv), kernel(right.conv)
         C = len(wd)
         self.down = wd.transpose(0, 2, 3, 1).reshape(C, -1).copy()  # (C, 2 * 3 * C)
         self.right = wr.transpose(0, 2, 3, 1).reshape(C, -1).copy()  # (C, 2 * 2 * C)
-        self.bias_right = np.tile(self.bias_right, 4)
+        self.bias_right = np.tile(self.bias_right, (1, 4))
         self.rows = np.empty((2, batch, width, C))
         self.pixels = np.empty((2, batch, width, C))
         self.product = np.empty((batch, 4 * C))
+        flat = self.pixels.reshape(2, batch, width * C)
+        # The two pixels in each of two rows that one pixel gives, side by side.
+        self.cells = [(self.product[:, 2 * C * k : 2 * C * (k + 1)], flat[k]) for k in range(2)]
 
     def down_row(self, row: Array) -> None:
         """A row (B, W, C) of the coarser scale -> two rows (B, 2W, C) of ``rows``."""
@@ -204,10 +219,10 @@ class Growing:
 
     def at(self, j: int, x: Array) -> None:
         """A pixel (B, C) of the coarser scale -> four pixels of ``pixels``, at columns 2j on."""
-        np.dot(x, self.right, out=self.product)
-        self.product += self.bias_right
-        four = self.product.reshape(len(x), 2, 2, -1)
-        self.pixels[:, :, 2 * j : 2 * j + 2] = four.transpose(1, 0, 2, 3)
+        self.calls.product(x, self.right, self.bias_right, self.product)
+        for two, row in self.cells:
+            width = two.shape[1]
+            self.calls.copy(two, row[:, j * width : (j + 1) * width])
 
 
 class Scale:
@@ -218,29 +233,35 @@ class Scale:
         number: 0 is the picture's own.
         batch: B.
         condition: (B, classes), or None.
+        calls: Of the pixels.
     """
 
-    def __init__(self, model: Any, number: int, batch: int, condition: Array | None) -> None:
+    def __init__(
+        self, model: Any, number: int, batch: int, condition: Array | None, calls: Calls
+    ) -> None:
+        self.calls = calls
         width = model.config.size // 2**number
         self.down = [DownBlock(b, batch, width, condition) for b in model.down[number]]
         self.right = [
-            RightBlock(b, batch, width, condition, shortcut=False) for b in model.right[number]
+            RightBlock(b, batch, width, condition, calls, shortcut=False)
+            for b in model.right[number]
         ]
         self.down_again = [DownBlock(b, batch, width, condition) for b in model.down_again[number]]
         self.right_again = [
-            RightBlock(b, batch, width, condition, shortcut=True) for b in model.right_again[number]
+            RightBlock(b, batch, width, condition, calls, shortcut=True)
+            for b in model.right_again[number]
         ]
         self.coarser: Scale | None = None
         if number + 1 < model.config.scales:
-            self.coarser = Scale(model, number + 1, batch, condition)
+            self.coarser = Scale(model, number + 1, batch, condition, calls)
             self.halving = Halving(
-                model.halve_down[number], model.halve_right[number], batch, width
+                model.halve_down[number], model.halve_right[number], batch, width, calls
             )
             self.growing = Growing(
-                model.double_down[number], model.double_right[number], batch, width
+                model.double_down[number], model.double_right[number], batch, width, calls
             )
         self.last = np.empty((batch, 2 * model.config.width))
-        self.last_halves = halves(self.last)
+        self.last_features = features(self.last)
         self.i = 0
 
     def down_row(self, i: int, x: Array) -> Array:
@@ -273,7 +294,7 @@ class Scale:
             x = right.at(j, x, None)
             shortcuts.append(right.given[j])  # the ELUs of what it was given
         if self.coarser is not None:
-            concat_elu(x, self.last_halves)
+            self.calls.concat_elu(x, self.last_features)
             shortcuts.append(self.last)
             coarse = self.halving.at(self.i, j, x)
             if coarse is not None:
@@ -287,7 +308,7 @@ class Scale:
     def _activate(x: Array) -> Array:
         """(B, W, C) -> its ELUs (B, W, 2C)."""
         out = np.empty((*x.shape[:2], 2 * x.shape[2]))
-        concat_elu(x, halves(out))
+        IN_ROWS.concat_elu(x, features(out))
         return out
 
 
@@ -298,9 +319,11 @@ class StridedWalk:
         model: A ``pixelcnn_pp``.
         batch: How many pictures are drawn.
         condition: (B, classes), or None.
+        calls: What the pixels are computed by.
     """
 
-    def __init__(self, model: Any, batch: int, condition: Array | None) -> None:
+    def __init__(self, model: Any, batch: int, condition: Array | None, calls: Calls) -> None:
+        self.calls = calls
         (wd, bd), (wa, ba), (wl, bl) = (
             kernel(first.conv) for first in (model.first_down, model.first_above, model.first_left)
         )
@@ -315,16 +338,24 @@ class StridedWalk:
         # pixel to the left of those.
         above = wa.copy()
         above[:, :, 0, 0] += wl[:, :, 0, 0]
-        self.entrance = PixelConv(own, batch, model.config.size, right=1, steps=[(0, np.arange(C))])
+        self.entrance = PixelConv(
+            own, batch, model.config.size, calls, right=1, steps=[(0, np.arange(C))]
+        )
         self.entrance.row[:, :, 0] = 1
         self.down = self.entrance.above(wd, bd)
         self.above = self.entrance.above(above, ba)
-        self.scale = Scale(model, 0, batch, condition)
-        out, self.bias = kernel(model.out)
-        self.out = out[:, :, 0, 0].T.copy()
+        self.scale = Scale(model, 0, batch, condition, calls)
+        out, bias = kernel(model.out)
+        self.out, self.bias = out[:, :, 0, 0].T.copy(), bias[None]
+        self.last = features(np.empty((batch, 2 * C)))
+        self.params = np.empty((batch, len(out)))
+        # Columns do the same again after so many rows.
+        self.period = 2 ** (model.config.scales - 1)
+        self.i = 0
 
     def begin_row(self, i: int) -> None:
         """The stream of whole rows, and what the other one takes from it and from above."""
+        self.i = i
         if i:
             self.entrance.base[:] = self.above()
             row = self.down()
@@ -333,11 +364,15 @@ class StridedWalk:
         self.scale.down_row(i, row)
 
     def at(self, j: int, step: int) -> Array:
-        """Parameters of the pixel in column ``j``: (B, P)."""
-        x = self.scale.at(j, self.entrance.at(j, step))
-        params: Array = np.maximum(x, np.exp(np.minimum(x, 0.0)) - 1.0) @ self.out  # ELU
-        params += self.bias
-        return params
+        """Parameters of the pixel in column ``j``: (B, P), overwritten by the next call."""
+
+        def work() -> Array:
+            x = self.scale.at(j, self.entrance.at(j, step))
+            self.calls.concat_elu(x, self.last)
+            self.calls.product(self.last.positive, self.out, self.bias, self.params)
+            return self.params
+
+        return self.calls.run((self.i % self.period, j), work)
 
     def put(self, j: int, step: int, values: Array) -> None:
         """What was drawn: (B, C)."""

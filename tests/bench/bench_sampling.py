@@ -6,8 +6,9 @@ The model is a PixelCNN++ of the preset ``--preset``, with fresh weights, or wit
 ``--sampler NAME``; being convolutions it draws pictures of any size. The naive way takes one pass
 over the picture for every pixel: its time is that of the last ``--pixels`` pixels of the picture,
 multiplied. The cached way and one pass over the pictures, in float64 as all sampling is and in
-float32, are measured whole, and so is Jacobi's where it takes no minutes (few small pictures). How
-many passes that one needs depends on the weights: fresh ones need few.
+float32, are measured whole, and so are the compiled way (where Numba is installed) and, where it
+takes no minutes (few small pictures), Jacobi's. How many passes that one needs depends on the
+weights: fresh ones need few.
 
 Sizes are compared at the batch nearest to 16, batches at the size nearest to 32. Then comes how far
 the cached numbers, and those in float32, are from a whole pass in float64, and how many values
@@ -29,6 +30,8 @@ from measuring import Target, parser, positive, report
 import models
 from models.pixelcnn_pp import Model
 from models.pixelvae import Model as PixelVAE
+from models.sampling import compiled
+from models.sampling.calls import NumpyCalls
 from models.sampling.methods import in_double
 from models.sampling.strided import StridedWalk
 from models.training.checkpoint import find_weights, load_weights
@@ -43,6 +46,7 @@ class Times:
 
     naive: float
     cached: float
+    compiled: float | None
     jacobi: float | None
     double: float
     single: float
@@ -85,6 +89,11 @@ def measure(model: Model, batch: int, rounds: int, pixels: int) -> Times:
     return Times(
         naive=part * c.size**2 / pixels,
         cached=least(lambda: model.draw(noise, method="cached"), rounds),
+        compiled=(
+            least(lambda: model.draw(noise, method="compiled"), rounds)
+            if compiled.is_installed()
+            else None
+        ),
         jacobi=least(lambda: model.draw(noise, method="jacobi"), rounds) if few else None,
         double=least(lambda: twin(wider), rounds),
         single=least(lambda: model(x), rounds),
@@ -134,7 +143,11 @@ def rounding(model: Model, batch: int, draws: int = 100) -> dict[str, float]:
     g = torch.Generator().manual_seed(0)
     level = torch.randint(c.levels, (batch, c.channels, c.size, c.size), generator=g)
     x = level.double() / ((c.levels - 1) / 2) - 1
-    pixels, walk, told = x.permute(2, 3, 0, 1).numpy(), StridedWalk(model, batch, None), []
+    pixels, walk, told = (
+        x.permute(2, 3, 0, 1).numpy(),
+        StridedWalk(model, batch, None, NumpyCalls()),
+        [],
+    )
     for i in range(c.size):
         walk.begin_row(i)
         for j in range(c.size):
@@ -161,12 +174,14 @@ def rounding(model: Model, batch: int, draws: int = 100) -> dict[str, float]:
 def table(found: dict[tuple[int, int], Times]) -> None:
     """Print all that was measured, in seconds, with ratios."""
     print(f"\n{'side':>5}{'batch':>6}{'naive':>11}{'cached':>9}{'jacobi':>9}"
-          f"{'naive/cached':>14}{'naive/jacobi':>14}{'cached/pass':>13}{'f32':>11}")  # fmt: skip
+          f"{'naive/cached':>14}{'naive/compiled':>16}{'naive/jacobi':>14}{'cached/pass':>13}"
+          f"{'f32':>11}")  # fmt: skip
     for (size, batch), t in found.items():
         jacobi = "-" if t.jacobi is None else f"{t.jacobi / 1000:.2f}"
         ratio = "-" if t.jacobi is None else f"{t.naive / t.jacobi:.1f}"
+        listed = "-" if t.compiled is None else f"{t.naive / t.compiled:.0f}"
         print(f"{size:>5}{batch:>6}{t.naive / 1000:>11.2f}{t.cached / 1000:>9.3f}{jacobi:>9}"
-              f"{t.naive / t.cached:>14.0f}{ratio:>14}{t.cached / t.double:>13.2f}"
+              f"{t.naive / t.cached:>14.0f}{listed:>16}{ratio:>14}{t.cached / t.double:>13.2f}"
               f"{t.cached / t.single:>11.2f}", flush=True)  # fmt: skip
 
 
@@ -184,6 +199,11 @@ def figures_of(found: dict[tuple[int, int], Times]) -> dict[str, float]:
             f"{name}: naive in float32 / cached": size**2 * t.single / t.cached,
             f"{name}: cached / one pass": t.cached / t.double,
         }
+        if t.compiled is not None:
+            figures |= {
+                f"{name}: compiled, ms": t.compiled,
+                f"{name}: naive / compiled": t.naive / t.compiled,
+            }
         if t.jacobi is not None:
             figures |= {
                 f"{name}: jacobi, ms": t.jacobi,
@@ -220,6 +240,7 @@ def main() -> None:
     bounds = [
         ("32 px, batch 16: naive / cached", LEAST_BATCH_16, False),
         ("32 px, batch 1: naive / cached", LEAST_BATCH_1, False),
+        ("32 px, batch 1: naive / compiled", LEAST_BATCH_1, False),
         ("32 px, batch 16: cached / one pass", MOST_PASSES, True),
     ]
     figures |= rounding(resized(model if chosen.sampler else lively(model), size), min(batch, 4))

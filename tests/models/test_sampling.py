@@ -13,12 +13,15 @@ import models
 from models import pixelcnn, pixelcnn_pp, pixelvae
 from models.nn.categorical import Categorical
 from models.nn.likelihoods import Bernoulli, LogisticMixture
+from models.sampling import compiled
+from models.sampling.calls import NumpyCalls, features
 from models.sampling.draws import drawing
 from models.sampling.graphed import RowDrawing
 from models.sampling.methods import chosen, in_double
-from models.sampling.rows import Dense, PixelConv, RowConv, concat_elu, halves
+from models.sampling.rows import Dense, PixelConv, RowConv
 
-METHODS = ("naive", "cached", "rows", "jacobi")
+FAST = ("cached", "rows", "jacobi", *(["compiled"] if compiled.is_installed() else []))
+METHODS = ("naive", *FAST)
 
 
 def seeded(seed):
@@ -67,7 +70,7 @@ def test_pixels_one_by_one_are_the_whole_convolution(kernel, batch):
     weight, bias = torch.from_numpy(normal(5, 4, *kernel, seed=1)), torch.from_numpy(normal(5))
     weight[:, :, -1, left + 1 :] = 0
     whole = F.conv2d(F.pad(x, (left, right, height - 1, 0)), weight, bias)
-    conv = PixelConv(weight[:, :, -1, : left + 1].numpy(), batch, 6, right=right)
+    conv = PixelConv(weight[:, :, -1, : left + 1].numpy(), batch, 6, NumpyCalls(), right=right)
     conv.row[:] = np.nan  # nobody may look at what is not there yet
     above = conv.above(weight[:, :, :-1].numpy(), bias.numpy()) if height > 1 else None
     conv.base[:] = bias.numpy()
@@ -85,7 +88,7 @@ def test_a_pixel_with_something_beside_it(batch):
     """As two convolutions, of which one sees the pixel alone."""
     x, y = normal(batch, 6, 4), normal(batch, 6, 3, seed=1)
     own, beside = normal(5, 4, 2, seed=2), normal(5, 3, seed=3)
-    conv = PixelConv(own, batch, 6, beside=beside)
+    conv = PixelConv(own, batch, 6, NumpyCalls(), beside=beside)
     padded = np.concatenate([np.zeros((batch, 1, 4)), x], 1)
     for j in range(6):
         conv.row[:, j], conv.beside[:, j] = x[:, j], y[:, j]
@@ -99,7 +102,8 @@ def test_steps_see_what_is_known_in_them_and_no_more():
     own = normal(4, 3, 2)
     weight, bias = normal(4, 3, seed=1), normal(4, seed=2)
     steps = [(1, np.array([0, 2])), (3, np.array([1, 3]))]
-    conv, dense = PixelConv(own, 2, 5, steps=steps), Dense(weight, bias, 2, steps)
+    conv = PixelConv(own, 2, 5, NumpyCalls(), steps=steps)
+    dense = Dense(weight, bias, 2, NumpyCalls(), steps)
     row = normal(2, 5, 3, seed=3)
     for j in range(5):
         conv.row[:, j] = row[:, j]
@@ -124,7 +128,7 @@ def test_steps_see_what_is_known_in_them_and_no_more():
 def test_concatenated_elu_is_torchs():
     x = torch.from_numpy(4 * normal(3, 6))
     out = np.empty((3, 12))
-    concat_elu(x.numpy(), halves(out))
+    NumpyCalls().concat_elu(x.numpy(), features(out))
     expected = F.elu(torch.cat([x, -x], 1)).numpy()
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-15)
 
@@ -223,7 +227,7 @@ def test_all_ways_give_the_same_picture(model):
     assert naive.dtype == next(model.parameters()).dtype
     for batch in (1, 2, 5):
         some = [argument[:batch] for argument in arguments]
-        for method in ("cached", "rows", "jacobi", "auto"):
+        for method in (*FAST, "auto"):
             assert torch.equal(model.draw(*some, method=method), naive[:batch]), (batch, method)
     assert not torch.equal(model.draw(*given(model, 5, seed=2)), naive)
 
@@ -353,7 +357,7 @@ def test_rows_captured_as_graphs_give_the_same_picture(model):
 
 def test_sampling_changes_neither_the_weights_nor_their_type(model):
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    for method in ("cached", "rows", "jacobi"):
+    for method in FAST:
         model.draw(*given(model, 1), method=method)
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key
@@ -365,13 +369,22 @@ def test_sampling_changes_neither_the_weights_nor_their_type(model):
 
 def test_auto_takes_the_cache_on_a_processor_and_jacobi_elsewhere():
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert chosen("auto", device=cpu, walks=True) == "cached"
-    assert chosen("auto", device=cuda, walks=True) == "rows"
-    assert chosen("auto", device=cpu, walks=False) == "jacobi"
-    assert chosen("cached", device=cpu, walks=False) == "jacobi"
-    assert chosen("naive", device=cuda, walks=True) == "naive"
+    assert chosen("auto", device=cpu, walks=True, pictures=compiled.MOST + 1) == "cached"
+    few = "compiled" if compiled.is_installed() else "cached"
+    assert chosen("auto", device=cpu, walks=True, pictures=1) == few
+    assert chosen("auto", device=cuda, walks=True, pictures=1) == "rows"
+    assert chosen("auto", device=cpu, walks=False, pictures=1) == "jacobi"
+    assert chosen("cached", device=cpu, walks=False, pictures=1) == "jacobi"
+    assert chosen("naive", device=cuda, walks=True, pictures=1) == "naive"
     with pytest.raises(ValueError, match="no sampling method 'fast'"):
-        chosen("fast", device=cpu, walks=True)
+        chosen("fast", device=cpu, walks=True, pictures=1)
+
+
+def test_without_numba_compiled_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(compiled, "is_installed", lambda: False)
+    compiled.player.cache_clear()
+    with pytest.raises(ModuleNotFoundError, match=r"pip install '\.\[compiled\]'"):
+        compiled.RecordedCalls()
 
 
 def test_a_model_in_float64_is_its_own_twin():
