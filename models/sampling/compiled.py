@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models.sampling.calls import Array, Features, NumpyCalls
 
 # Of many more pictures at once the matrix products of NumPy are sooner done.
-MOST = 4
+MOST = 16
 
 PRODUCT, CONCAT_ELU, SIGMOID_GATE, TANH_GATE, RELU, ADD, COPY = range(7)
 # Kind, B, inputs, outputs; address and stride of x; of a second array; of out; and of a weight.
