@@ -11,12 +11,16 @@ import resource
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import BinaryIO, Self
 
 from models.images import Crop, ImageError, Preprocessing, read_mask
 from models.images.preprocessing import Pixels
 
 LENGTH = 8
+# Of either end of a pipe, in bytes: as much as the pipe holds, so that an ordinary photo is sent
+# with one call of the system, and wakes its reader once.
+BUFFER = 64 << 10
 PIXELS, REFUSED, READY = b"P", b"R", b"O"
 # A decoded photo with alpha, its white background and the two laid together: 4 bytes each, twice.
 BYTES_PER_PIXEL = 24
@@ -38,11 +42,13 @@ class Order:
     crop: Crop | None = None
     mask_bytes: int | None = None
 
+    @lru_cache(maxsize=64)  # noqa: B019, orders are small, and most photos come with the same
     def encode(self) -> bytes:
         """A line of JSON."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
+    @lru_cache(maxsize=64)
     def decode(cls, line: bytes) -> Self:
         """The order that a line of JSON holds."""
         told = json.loads(line)
@@ -65,8 +71,16 @@ def main() -> None:
     """Decode until standard input ends."""
     max_pixels = int(sys.argv[1])
     limit_resources(max_pixels)
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    write(sink, READY)
+    with (
+        open(sys.stdin.fileno(), "rb", BUFFER, closefd=False) as source,
+        open(sys.stdout.fileno(), "wb", BUFFER, closefd=False) as sink,
+    ):
+        write(sink, READY)
+        serve(source, sink, max_pixels)
+
+
+def serve(source: BinaryIO, sink: BinaryIO, max_pixels: int) -> None:
+    """Answer what comes until nothing does."""
     while (message := read(source)) is not None:
         line, _, data = message.partition(b"\n")
         try:

@@ -19,7 +19,7 @@ import numpy as np
 
 from models.images import Crop, ImageError, Preprocessing, read_mask
 from models.images.preprocessing import Pixels
-from service.decode_worker import PIXELS, READY, Order, read, write
+from service.decode_worker import BUFFER, PIXELS, READY, Order, read, write
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class Worker:
             [sys.executable, "-m", "service.decode_worker", str(max_pixels)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=BUFFER,
             env={**os.environ, **threads, "PYTHONPATH": path},
             # Ctrl-C is for the server, which lets its workers finish.
             process_group=0,

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 JobState = Literal["waiting", "running", "cancelling", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
 EVENTS = 256  # that are remembered of each job, for followers that come late
-NICENESS = 5  # of 19: searches go first, and a busy machine still lets a lane go on
+NICENESS = 10  # of 19: searches go first, and a busy machine still lets a lane go on
 
 
 class Result(Protocol):

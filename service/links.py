@@ -26,7 +26,12 @@ def item_path(item_id: str) -> str:
 
 def image_link(request: Request, item_id: str) -> str:
     """The path of an item's photo, below the prefix that a proxy may have put before ours."""
-    return f"{request.scope.get('root_path', '')}{item_path(item_id)}/{IMAGE}"
+    return image_below(request.scope.get("root_path", ""), item_id)
+
+
+def image_below(prefix: str, item_id: str) -> str:
+    """The path of an item's photo below a prefix that a proxy has put before ours, or ``""``."""
+    return f"{prefix}{item_path(item_id)}/{IMAGE}"
 
 
 def asks_for_image(request: Request) -> bool:

@@ -13,9 +13,9 @@ from indexer.catalogues.photos import read_photo as read_file
 from indexer.protocols import Item
 from models.images import ImageError, decode_image
 from service.errors import PhotoMissingError, UnknownItemError
+from service.image_errors import image_type
 from service.links import asks_for_image, image_link, item_path
 from service.schemas import ItemResponse
-from service.searcher import image_type
 from service.state import Shared, State
 
 router = APIRouter(tags=["items"])

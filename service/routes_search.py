@@ -5,8 +5,11 @@ from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic_core import to_json
 
 from service.cropping import CropOptions, crop_of, refuse_crop
+from service.direct import MEDIA_TYPE, DirectRoute
 from service.errors import (
     InvalidRequestError,
     OverloadedError,
@@ -18,6 +21,7 @@ from service.errors import (
     UrlRefusedError,
 )
 from service.forms import read_files
+from service.links import image_below
 from service.queries import Examples, read_photo_or_url, read_query
 from service.routes_items import describe
 from service.schemas import EmbedResponse, EmbedUrlQuery, Hit, SearchResponse, Timings
@@ -34,7 +38,7 @@ from service.searcher import Answer, Stopwatch
 from service.state import Shared, State
 from service.uploads import IMAGE_FIELD, ImageQuery
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=DirectRoute)
 
 # What may be wrong with one search of many; the others are answered all the same.
 REFUSALS = (
@@ -51,6 +55,7 @@ REFUSALS = (
 # some of the fetches that the server makes at once.
 FETCHED_AT_ONCE = 4
 
+STEPS = tuple(Timings.model_fields)
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 IMAGE_BODIES: dict[str, Any] = {
     "image/jpeg": BINARY,
@@ -97,10 +102,15 @@ EMBED_BODY: dict[str, Any] = {
 }
 
 
-@router.post("/search", summary="Find similar items", openapi_extra=SEARCH_BODY)
+@router.post(
+    "/search",
+    summary="Find similar items",
+    response_model=SearchResponse,
+    openapi_extra=SEARCH_BODY,
+)
 async def search(
     request: Request, state: Shared, options: Annotated[SearchOptions, Query()]
-) -> SearchResponse:
+) -> Response:
     """Find the items that look most like a photo, or like an item of the catalogue.
 
     Send a photo (JPEG, PNG or WebP) as the file field `image` of a form, or as the bare body; or
@@ -217,14 +227,26 @@ async def embed(
     )
 
 
-def search_response(request: Request, answer: Answer, watch: Stopwatch) -> SearchResponse:
-    """The answer as it goes over the wire."""
-    return SearchResponse(
-        items=hits(request, answer),
-        total=answer.total,
-        generation=answer.generation,
-        timings_ms=timings(watch),
-    )
+def search_response(request: Request, answer: Answer, watch: Stopwatch) -> Response:
+    """The answer as it goes over the wire: a ``SearchResponse``, written without being built."""
+    prefix = request.scope.get("root_path", "")
+    told = {
+        "items": [
+            {
+                "id": match.item.id,
+                "sha256": match.item.sha256,
+                "attributes": match.item.attributes,
+                "image": image_below(prefix, match.item.id),
+                "score": match.score,
+                "collapsed": match.collapsed,
+            }
+            for match in answer.matches
+        ],
+        "total": answer.total,
+        "generation": answer.generation,
+        "timings_ms": {step: round(watch.timings.get(step, 0.0), 3) for step in STEPS},
+    }
+    return Response(to_json(told, inf_nan_mode="null"), media_type=MEDIA_TYPE)
 
 
 def hits(request: Request, answer: Answer) -> list[Hit]:

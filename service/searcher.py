@@ -6,27 +6,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from indexer.errors import FingerprintMismatchError, GenerationError
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
-from models.images import Crop, ImageError
-from models.images.decode import FORMATS
+from models.images import Crop
 from service.decoding import Decoder, DecoderHere
 from service.errors import (
     InvalidRequestError,
     NotReadyError,
     UnknownItemError,
-    UnsupportedFormatError,
-    UnusableImageError,
 )
-from service.selection import Selection, choose
+from service.image_errors import told_of
+from service.selection import Choice, Selection, choose_each
 
 logger = logging.getLogger(__name__)
 
-# What was said wrongly about a good image, by the reason of the decoder.
-FIELDS = {"outside": "crop", "proportions": "mask"}
 LEAST_LENGTH = 1e-3  # of a combination of unit vectors; below, rounding decides its direction
 # Between two steps of a search a generation may be published or an item deleted: the search is
 # begun again, for a short answer would be neither of before nor of after. It is bounded because a
@@ -63,6 +60,33 @@ class Answer:
     generation: str
     total: int
     timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A photo to be embedded, and searched with if that is wanted.
+
+    Attributes:
+        pixels: (H, W, C) uint8.
+        wanted: What to answer; None if the vector alone is asked for.
+    """
+
+    pixels: Pixels
+    wanted: Selection | None = None
+
+
+class Found(NamedTuple):
+    """What was made of a photo.
+
+    Attributes:
+        vector: (dim,), of unit length.
+        answer: None if the vector alone was asked for.
+        timings: Milliseconds by step, of the batch that it was in.
+    """
+
+    vector: Vectors
+    answer: Answer | None
+    timings: dict[str, float]
 
 
 class Stopwatch:
@@ -234,23 +258,46 @@ class Searcher:
         self, vector: Vectors, wanted: Selection, *, watch: Stopwatch | None = None
     ) -> Answer:
         """The items to answer to ``vector`` (dim,), all from one generation."""
+        return self.search_each(vector[np.newaxis], wanted, watch=watch)[0]
+
+    def search_each(
+        self, vectors: Vectors, wanted: Selection, *, watch: Stopwatch | None = None
+    ) -> list[Answer]:
+        """The items to answer to each of ``vectors`` (B, dim), all from one generation."""
         watch = watch or Stopwatch()
         self.refresh()
         for _ in range(ATTEMPTS):
             generation = self.engine.generation
-            chosen = choose(self.engine, vector, wanted, watch.step)
-            if self.engine.generation == generation and all(c.item is not None for c in chosen):
+            chosen = choose_each(self.engine, vectors, wanted, watch.step)
+            there = all(choice.item is not None for page in chosen for choice in page)
+            if self.engine.generation == generation and there:
                 break
-        # Only after the last attempt can an item be missing: it is left out rather than answered
-        # as a ghost. Rounding may carry a cosine a hair past its range.
-        matches = tuple(
-            Match(choice.item, max(-1.0, min(1.0, choice.score)), choice.collapsed)
-            for choice in chosen
-            if choice.item is not None
-        )
         where = wanted.where
         total = len(self.engine) if where is None else self.engine.count(where)
-        return Answer(matches, generation, total, watch.timings)
+        return [Answer(matches_of(page), generation, total, watch.timings) for page in chosen]
+
+    def find_each(self, sought: Sequence[Sought]) -> list[Found]:
+        """Embed several photos together, and search with those that are to be searched with.
+
+        Searches that want the same are one call of the engine; one with a filter, or one that
+        passes over some of the nearest, is a call of its own.
+        """
+        watch = Stopwatch()
+        with watch.step("embed"):
+            vectors = self.embed(np.stack([one.pixels for one in sought]))
+        alike: dict[object, list[int]] = {}
+        for place, one in enumerate(sought):
+            if one.wanted is not None:
+                alike.setdefault(one.wanted if one.wanted.joins else place, []).append(place)
+        answers: dict[int, Answer] = {}
+        for places in alike.values():
+            wanted = sought[places[0]].wanted
+            assert wanted is not None
+            found = self.search_each(vectors[places], wanted, watch=watch)
+            answers |= zip(places, found, strict=True)
+        return [
+            Found(vector, answers.get(place), watch.timings) for place, vector in enumerate(vectors)
+        ]
 
     def item(self, item_id: str) -> Item | None:
         """The item of that id, None where there is none (any more)."""
@@ -321,44 +368,14 @@ class Searcher:
         return self.search(self.embed(blank)[0], Selection(1))
 
 
-@contextmanager
-def told_of(data: bytes) -> Iterator[None]:
-    """Turn what is wrong with an image file that is read inside into an error of ours.
+def matches_of(page: Sequence[Choice]) -> tuple[Match, ...]:
+    """What was chosen, as it is answered.
 
-    Raises:
-        UnsupportedFormatError, UnusableImageError: See ``Searcher.decode``.
-        InvalidRequestError: The image is good, and what was said about it is not.
+    Only after the last attempt can an item be missing: it is left out rather than answered as a
+    ghost. Rounding may carry a cosine a hair past its range.
     """
-    try:
-        yield
-    except ImageError as error:
-        # A file that begins like an accepted one and breaks off is damaged, not foreign.
-        if error.reason == "unsupported_format" and image_type(data) is None:
-            raise UnsupportedFormatError(
-                str(error),
-                extensions={"accepted": [f"image/{kind.lower()}" for kind in FORMATS]},
-            ) from error
-        if error.reason in FIELDS:
-            name = FIELDS[error.reason]
-            raise InvalidRequestError(
-                str(error),
-                extensions={"errors": [{"field": name, "message": "does not fit the photo"}]},
-            ) from error
-        reason = "corrupt" if error.reason == "unsupported_format" else error.reason
-        raise UnusableImageError(str(error), extensions={"reason": reason}) from error
-
-
-# The first bytes of a file decide what it is; its name and Content-Type are only claims.
-SIGNATURES = (
-    ("image/jpeg", 0, b"\xff\xd8\xff"),
-    ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
-    ("image/webp", 8, b"WEBP"),
-)
-
-
-def image_type(data: bytes) -> str | None:
-    """The media type of an image file by its first 12 bytes, None if it is none we accept."""
-    for media_type, offset, signature in SIGNATURES:
-        if data[offset : offset + len(signature)] == signature:
-            return media_type
-    return None
+    return tuple(
+        Match(choice.item, max(-1.0, min(1.0, choice.score)), choice.collapsed)
+        for choice in page
+        if choice.item is not None
+    )

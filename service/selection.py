@@ -58,6 +58,11 @@ class Selection:
         return self.offset + self.limit
 
     @property
+    def joins(self) -> bool:
+        """Whether searches that want the same may be one call of an engine."""
+        return self.where is None and not self.thins
+
+    @property
     def thins(self) -> bool:
         """Whether some of the nearest are passed over for others further away."""
         return self.group_by is not None or self.collapse is not None
@@ -85,41 +90,62 @@ def choose(
     wanted: Selection,
     step: Step = lambda _: nullcontext(),
 ) -> list[Choice]:
-    """The items to answer to ``vector`` (dim,), best first.
+    """The items to answer to ``vector`` (dim,), best first; see ``choose_each``."""
+    return choose_each(engine, vector[np.newaxis], wanted, step)[0]
+
+
+def choose_each(
+    engine: Engine,
+    vectors: Vectors,
+    wanted: Selection,
+    step: Step = lambda _: nullcontext(),
+) -> list[list[Choice]]:
+    """The items to answer to each of ``vectors`` (B, dim), best first.
 
     Args:
-        engine: Asked once or more.
-        vector: Of unit length.
+        engine: Asked for all of them together, unless some of the nearest are passed over.
+        vectors: Of unit length.
         wanted: What is asked for.
         step: Times the steps ``search`` and ``fetch``.
     """
+    if wanted.thins:
+        kept = [_thinned(engine, vector, wanted, step) for vector in vectors]
+    else:
+        with step("search"):
+            found = _search(engine, vectors, wanted.needed, wanted)
+        kept = [
+            [(hit, ()) for hit in hits if _reaches(hit, wanted.score_threshold)] for hits in found
+        ]
+    pages = [hits[wanted.offset : wanted.needed] for hits in kept]
+    with step("fetch"):
+        ids = list(dict.fromkeys(hit.id for page in pages for hit, _ in page))
+        items = dict(zip(ids, engine.get(ids), strict=True))
+    return [
+        [Choice(hit.id, hit.score, items[hit.id], folded) for hit, folded in page] for page in pages
+    ]
+
+
+def _search(engine: Engine, vectors: Vectors, width: int, wanted: Selection) -> list[list[Hit]]:
+    return engine.search(
+        vectors, width, exact=wanted.exact, exclude=wanted.exclude, where=wanted.where
+    )
+
+
+def _thinned(
+    engine: Engine, vector: Vectors, wanted: Selection, step: Step
+) -> list[tuple[Hit, tuple[str, ...]]]:
+    """What is kept of the nearest, asking for more of them until that is enough."""
     width = wanted.needed
     while True:
         with step("search"):
-            hits = engine.search(
-                vector[np.newaxis],
-                width,
-                exact=wanted.exact,
-                exclude=wanted.exclude,
-                where=wanted.where,
-            )[0]
+            hits = _search(engine, vector[np.newaxis], width, wanted)[0]
         good = [hit for hit in hits if _reaches(hit, wanted.score_threshold)]
         no_more = len(hits) < width or len(good) < len(hits) or width >= MOST
-        if wanted.thins:
-            with step("fetch"):
-                kept = thin(engine, good, wanted)
-        else:
-            kept = [(hit, ()) for hit in good]
-        if len(kept) >= wanted.needed or no_more or not wanted.thins:
-            break
+        with step("fetch"):
+            kept = thin(engine, good, wanted)
+        if len(kept) >= wanted.needed or no_more:
+            return kept
         width = max(wanted.needed, min(MOST, WIDEN * width))
-    page = kept[wanted.offset : wanted.needed]
-    with step("fetch"):
-        items = engine.get([hit.id for hit, _ in page])
-    return [
-        Choice(hit.id, hit.score, item, folded)
-        for (hit, folded), item in zip(page, items, strict=True)
-    ]
 
 
 def thin(

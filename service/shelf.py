@@ -15,7 +15,7 @@ from indexer.own_photos import drop_unused, keep_photo
 from indexer.protocols import Engine, Item, Scalar, Vectors
 from indexer.store import Record, StoreWriter, change_store
 from service.errors import NotReadyError, StoreBusyError
-from service.searcher import image_type
+from service.image_errors import image_type
 
 Result = TypeVar("Result")
 

@@ -9,12 +9,13 @@ from typing import Annotated, Self, TypeVar, cast
 
 from fastapi import Depends, Request
 
+from indexer.errors import GenerationError, StoreError
 from indexer.protocols import Embedder, Engine, Pixels, Vectors
 from models.images import Crop
 from service.batching import Admission, Batcher
 from service.cropping import crop_of, refuse_crop
 from service.decoding import Decoders
-from service.errors import InvalidRequestError, UrlRefusedError
+from service.errors import InvalidRequestError, NotReadyError, UrlRefusedError
 from service.fetching import Fetcher
 from service.jobs import Jobs
 from service.lazy_explainer import LazyExplainer
@@ -22,7 +23,7 @@ from service.metrics import Metrics
 from service.queries import Examples
 from service.reindexing import Reindexer
 from service.schemas_search import SearchOptions
-from service.searcher import Answer, Searcher, Stopwatch
+from service.searcher import Answer, Found, Searcher, Sought, Stopwatch
 from service.selection import Selection
 from service.settings import Settings
 from service.shelf import Shelf
@@ -31,14 +32,18 @@ from service.succession import Succession
 
 Result = TypeVar("Result")
 
+# Batches that are worked on at the same time: while one is put together or its answers are looked
+# up, which is Python's work, the other is multiplied.
+AT_ONCE = 2
+
 
 class State:
     """Everything a request needs, made once by ``create_app``.
 
     Decoding and searching have ``threads`` threads, which hand photos to processes that decode
-    (``service.decoding``). Embedding has one, fed by the batcher, and so have explaining, the jobs
-    of models, and re-indexing. A lone search stays in one thread from decoding on. The event loop
-    does none of them.
+    (``service.decoding``). Embedding several photos, and searching with them, has ``AT_ONCE``, fed
+    by the batcher; explaining, the jobs of models, and re-indexing have one each. A lone search
+    stays in one thread from decoding on. The event loop does none of them.
 
     Attributes:
         succession: Lets another one answer when the weights change; set by ``create_app``.
@@ -52,7 +57,7 @@ class State:
         self.decoders = decoders
         self.admission = Admission(settings.max_concurrent)
         self.threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="niteru")
-        self.embedding = ThreadPoolExecutor(1, thread_name_prefix="niteru-embed")
+        self.embedding = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="niteru-embed")
         self.metrics = Metrics(searcher, self.admission)
         self.fetcher = fetcher_of(settings)
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
@@ -66,9 +71,11 @@ class State:
         self.searcher = searcher
         self.metrics.index.searcher = searcher
         self.batcher = Batcher(
-            searcher.embed,
+            searcher.find_each,
             self.embedding,
             max_batch=settings.max_batch,
+            at_once=AT_ONCE,
+            common=(StoreError, GenerationError, NotReadyError),
             note=self.metrics.batches.observe,
         )
         self.explainer = LazyExplainer(
@@ -121,6 +128,15 @@ class State:
 
     async def embed(self, data: bytes, watch: Stopwatch, crop: Crop | None = None) -> Vectors:
         """The vector (dim,) of an image file, or of a part of the image."""
+        return (await self.find(data, None, watch, crop)).vector
+
+    async def find(
+        self, data: bytes, wanted: Selection | None, watch: Stopwatch, crop: Crop | None = None
+    ) -> Found:
+        """The vector of an image file and, if any are wanted, the items nearest to it.
+
+        What others ask for at the same time is done together with it.
+        """
 
         def decode() -> Pixels:
             with watch.step("decode"):
@@ -128,10 +144,11 @@ class State:
 
         pixels = await self.run(decode, watch)
         asked = time.perf_counter()
-        embedded = await self.batcher.embed(pixels)
-        watch.add("embed", embedded.seconds)
-        watch.add("queue", time.perf_counter() - asked - embedded.seconds)
-        return embedded.vector
+        done = await self.batcher.ask(Sought(pixels, wanted))
+        for step, milliseconds in done.made.timings.items():
+            watch.add(step, milliseconds / 1000)
+        watch.add("queue", time.perf_counter() - asked - done.seconds)
+        return done.made
 
     async def search_image(
         self, data: bytes, options: SearchOptions, watch: Stopwatch, *, alone: bool = True
@@ -140,8 +157,9 @@ class State:
         # Wrong options are told before the work is done.
         wanted, crop = self.selection(options), crop_of(options)
         if self.admission.active > 1 or not alone:
-            vector = await self.embed(data, watch, crop)
-            return await self.run(lambda: self.searcher.search(vector, wanted, watch=watch), watch)
+            found = await self.find(data, wanted, watch, crop)
+            assert found.answer is not None
+            return found.answer
         # There is nobody to share a batch with, so one thread does it all: every change of thread
         # is a wait for the processor.
         return await self.run(

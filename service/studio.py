@@ -26,8 +26,8 @@ from service.errors import (
     UnknownWeightsError,
 )
 from service.explanation import encode
+from service.image_errors import told_of
 from service.jobs import Job, Jobs, Result
-from service.searcher import told_of
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a server that only searches needs none
     from models.training.abilities import Ability

@@ -10,6 +10,7 @@ import pytest
 BENCH = Path(__file__).parent / "bench"
 SMALL = {
     "bench_http": ["--items", "12", "--requests", "24", "--rounds", "1"],
+    "bench_http_load": ["--items", "12", "--requests", "12", "--seconds", "1", "--rounds", "1"],
     "bench_indexing": ["--items", "12", "--rounds", "1"],
     "bench_embedding": ["--items", "12", "--rounds", "1"],
     "bench_search": ["--items", "3000", "--dim", "32", "--queries", "20", "--publishes", "2"],

@@ -2,8 +2,9 @@
 
     python tests/bench/bench_http.py [--data DIR] [--items 1200] [--requests 400] [--json FILE]
 
-A real ``niteru serve`` process is asked by a small client of the standard library; the same photos
-are searched with in this process, with the same weights and the same store.
+A real ``niteru serve`` process is asked by a client that costs next to nothing, see
+``connections.py``; the same photos are searched with in this process, with the same weights and
+the same store.
 
 - One at a time: the median time of a request against that of decode + embed + search here, photo
   by photo in turns.
@@ -24,12 +25,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 import numpy as np
+from connections import Connection, bare, closed_loop
 from measuring import Target, paired, parser, percentile, positive, report, workplace
 
 from indexer.engines.faiss_engine import FaissEngine
@@ -45,32 +46,7 @@ LIMIT = 10
 CLIENTS = 32
 BATCHES = (4, 16, 64)
 PATH = f"/v1/search?limit={LIMIT}"
-HEADERS = {"Content-Type": "application/octet-stream"}
-TIMEOUT = 60.0
-
-
-class Client:
-    """One connection that is kept open, as a shop's backend would."""
-
-    def __init__(self, port: int) -> None:
-        self.connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
-
-    def search(self, photo: bytes) -> bytes:
-        """Search with a photo."""
-        return self.ask("POST", PATH, photo)
-
-    def ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """The body of an answer; anything but 200 ends the benchmark."""
-        self.connection.request(method, path, body, HEADERS)
-        response = self.connection.getresponse()
-        answer = response.read()
-        if response.status != 200:
-            raise SystemExit(f"The server answered {response.status}: {answer.decode()}")
-        return answer
-
-    def close(self) -> None:
-        """Hang up."""
-        self.connection.close()
+EMPTY = bare("/livez", b"", method="GET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,34 +111,23 @@ def timed(work: Callable[..., Result], *given: object) -> tuple[Result, float]:
 def one_at_a_time(photos: Sequence[bytes], here: InProcess, port: int) -> Latencies:
     """Search with each photo here and over HTTP, in turns."""
     taken = Latencies()
-    with closing(Client(port)) as client:
+    with closing(Connection(port)) as client:
         for number, photo in enumerate(photos):
             for http in (False, True) if number % 2 else (True, False):
                 if http:
-                    body, milliseconds = timed(client.search, photo)
+                    body, milliseconds = timed(client.good, bare(PATH, photo))
                     taken.http.append(milliseconds)
                     for step, value in json.loads(body)["timings_ms"].items():
                         taken.steps.setdefault(step, []).append(value)
                 else:
                     taken.here.append(timed(here.search, [photo])[1])
-            taken.empty.append(timed(client.ask, "GET", "/livez")[1])
+            taken.empty.append(timed(client.good, EMPTY)[1])
     return taken
 
 
 def rate_over_http(photos: Sequence[bytes], port: int) -> float:
     """Requests a second by 32 clients at once."""
-    waiting = iter(photos)  # a list's iterator gives each photo to one thread
-
-    def ask(client: Client) -> None:
-        with closing(client):
-            for photo in waiting:
-                client.search(photo)
-
-    started = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as executor:
-        for _ in executor.map(ask, [Client(port) for _ in range(CLIENTS)]):
-            pass
-    return len(photos) / (time.perf_counter() - started)
+    return closed_loop([bare(PATH, photo) for photo in photos], port, CLIENTS).rate
 
 
 @dataclass(slots=True)

@@ -1,10 +1,9 @@
-"""Joining embeddings: same vectors, bounded batches, one failure told to all it concerns."""
+"""Joining what is asked for at once: same answers, bounded batches, errors to whom they belong."""
 
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
 from service.batching import Admission, Batcher
@@ -12,20 +11,28 @@ from service.errors import OverloadedError
 
 
 class Recorder:
-    """An embedding that doubles its pixels, notes its batches and can be held up or fail."""
+    """Work that doubles numbers, notes its batches, can be held up, and fails when it meets one."""
 
     def __init__(self):
         self.sizes = []
+        self.most = self.running = 0
+        self.lock = threading.Lock()
         self.go = threading.Event()
         self.go.set()
-        self.fail = False
+        self.bad = {}
 
-    def __call__(self, pixels):
+    def __call__(self, numbers):
+        with self.lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
         self.go.wait(5)
-        self.sizes.append(len(pixels))
-        if self.fail:
-            raise FloatingPointError("overflow")
-        return pixels.reshape(len(pixels), -1).astype(np.float32) * 2
+        with self.lock:
+            self.sizes.append(len(numbers))
+            self.running -= 1
+        for number in numbers:
+            if number in self.bad:
+                raise self.bad[number]
+        return [2 * number for number in numbers]
 
 
 @pytest.fixture
@@ -35,21 +42,23 @@ def recorder():
 
 @pytest.fixture
 def executor():
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(2) as executor:
         yield executor
 
 
-def pixels(value):
-    return np.full((1, 1, 3), value, np.uint8)
+async def ask_all(batcher, numbers):
+    """What comes of each of them, asked for at the same time."""
+    done = await asyncio.gather(*map(batcher.ask, numbers), return_exceptions=True)
+    return [one if isinstance(one, BaseException) else one.made for one in done]
 
 
-def test_a_lone_image_is_embedded_at_once(recorder, executor):
+def test_a_lone_thing_is_made_at_once(recorder, executor):
     batcher = Batcher(recorder, executor, max_batch=4)
 
-    embedded = asyncio.run(batcher.embed(pixels(3)))
+    done = asyncio.run(batcher.ask(3))
 
-    assert embedded.vector.tolist() == [6, 6, 6]
-    assert embedded.seconds >= 0
+    assert done.made == 6
+    assert done.seconds >= 0
     assert recorder.sizes == [1]
 
 
@@ -58,34 +67,56 @@ def test_what_arrives_meanwhile_forms_the_next_batches_in_order(recorder, execut
 
     async def run():
         recorder.go.clear()
-        first = asyncio.create_task(batcher.embed(pixels(0)))
+        first = asyncio.create_task(batcher.ask(0))
         await asyncio.sleep(0.02)
-        rest = [asyncio.create_task(batcher.embed(pixels(n))) for n in range(1, 11)]
+        rest = [asyncio.create_task(batcher.ask(n)) for n in range(1, 11)]
         await asyncio.sleep(0.02)
         recorder.go.set()
         return await asyncio.gather(first, *rest)
 
     answers = asyncio.run(run())
 
-    assert [int(answer.vector[0]) for answer in answers] == [2 * n for n in range(11)]
+    assert [answer.made for answer in answers] == [2 * n for n in range(11)]
     assert recorder.sizes == [1, 4, 4, 2]
 
 
-def test_a_failure_reaches_everyone_in_the_batch_and_no_one_after(recorder, executor):
-    batcher = Batcher(recorder, executor, max_batch=4)
+def test_no_more_batches_are_worked_on_at_once_than_asked(recorder, executor):
+    batcher = Batcher(recorder, executor, max_batch=2, at_once=2)
 
     async def run():
-        recorder.fail = True
-        failed = await asyncio.gather(
-            *(batcher.embed(pixels(n)) for n in range(3)), return_exceptions=True
-        )
-        recorder.fail = False
-        return failed, await batcher.embed(pixels(5))
+        recorder.go.clear()
+        tasks = [asyncio.create_task(batcher.ask(n)) for n in range(9)]
+        await asyncio.sleep(0.05)
+        assert len(batcher.waiting) == 5  # two batches of two are being worked on
+        recorder.go.set()
+        return await asyncio.gather(*tasks)
 
-    failed, after = asyncio.run(run())
+    assert [answer.made for answer in asyncio.run(run())] == [2 * n for n in range(9)]
+    assert recorder.most == 2
+    assert sorted(recorder.sizes) == [1, 2, 2, 2, 2]
+    assert not batcher.workers
 
-    assert [type(error) for error in failed] == [FloatingPointError] * 3
-    assert after.vector[0] == 10
+
+def test_the_failure_of_one_reaches_no_other(recorder, executor):
+    batcher = Batcher(recorder, executor, max_batch=4)
+    recorder.bad = {1: FloatingPointError("overflow"), 2: KeyError("gone")}
+
+    first = asyncio.run(ask_all(batcher, range(4)))
+    after = asyncio.run(ask_all(batcher, [5]))
+
+    assert first == [0, recorder.bad[1], recorder.bad[2], 6]
+    assert after == [10]
+    assert recorder.sizes == [4, 1, 1, 1, 1, 1]
+
+
+def test_a_failure_that_holds_for_all_is_not_tried_for_each(recorder, executor):
+    batcher = Batcher(recorder, executor, max_batch=4, common=(OSError,))
+    recorder.bad = {1: FileNotFoundError("no disk")}
+
+    failed = asyncio.run(ask_all(batcher, range(3)))
+
+    assert failed == [recorder.bad[1]] * 3
+    assert recorder.sizes == [3]
 
 
 def test_a_request_that_was_given_up_costs_nothing(recorder, executor):
@@ -93,12 +124,12 @@ def test_a_request_that_was_given_up_costs_nothing(recorder, executor):
 
     async def run():
         recorder.go.clear()
-        tasks = [asyncio.create_task(batcher.embed(pixels(n))) for n in range(4)]
+        tasks = [asyncio.create_task(batcher.ask(n)) for n in range(4)]
         await asyncio.sleep(0.02)
-        late = [asyncio.create_task(batcher.embed(pixels(n))) for n in (10, 11)]
+        late = [asyncio.create_task(batcher.ask(n)) for n in (10, 11)]
         await asyncio.sleep(0.02)
         late[0].cancel()  # while it waits
-        tasks[0].cancel()  # while it is being embedded
+        tasks[0].cancel()  # while it is being worked on
         await asyncio.sleep(0)
         recorder.go.set()
         return await asyncio.gather(*tasks, *late, return_exceptions=True)
@@ -114,7 +145,7 @@ def test_a_batcher_outlives_an_event_loop(recorder, executor):
     batcher = Batcher(recorder, executor, max_batch=4)
 
     for _ in range(2):
-        assert asyncio.run(batcher.embed(pixels(1))).vector[0] == 2
+        assert asyncio.run(batcher.ask(1)).made == 2
 
 
 def test_admission_counts_in_and_out():
