@@ -21,12 +21,12 @@ from indexer.engines.remembered import Remembered
 from indexer.engines.scores import check_queries
 from indexer.engines.search import Search
 from indexer.engines.view import (
-    Passing,
+    RowSet,
     View,
     catch_up,
     first_view,
     open_index,
-    passing_rows,
+    row_set,
 )
 from indexer.errors import (
     FingerprintMismatchError,
@@ -57,7 +57,7 @@ class FaissEngine:
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
-        self._passing = Remembered[tuple[int, int, str], Passing](FILTERS)
+        self._passing = Remembered[tuple[int, int, str], RowSet](FILTERS)
         self._facets = Remembered[tuple[int, int, str, int], dict[str, Facet]](FACETS)
 
     @classmethod
@@ -183,11 +183,11 @@ class FaissEngine:
             there = find_items(connection, [place.id for place in places])
         return [place for place, item in zip(places, there, strict=True) if item is not None]
 
-    def _find_passing(self, connection: Connection, view: View, where: Filter) -> Passing:
+    def _find_passing(self, connection: Connection, view: View, where: Filter) -> RowSet:
         """What a filter lets pass, from an earlier search if nothing changed since."""
         return self._passing.get(
             (view.change, view.embedder, text_of(where)),
-            lambda: passing_rows(find_passing(connection, view.embedder, where)),
+            lambda: row_set(find_passing(connection, view.embedder, where)),
         )
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:

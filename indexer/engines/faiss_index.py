@@ -1,8 +1,10 @@
 """Building the FAISS index of a generation: chosen by measuring, read back before it is trusted.
 
-Row numbers of ``items.sqlite`` are the ids in the index. Small catalogues get ``Flat``, which is
-exact. Above ``IndexPolicy.flat_limit`` it is what ``indexer.engines.choosing`` finds to be the
-cheapest; if nothing reaches the asked recall, ``Flat`` it is.
+All vectors are copied into a file first, from which the index is built and candidates are ranked
+(``indexer.engines.stored``). Row numbers of ``items.sqlite`` are the ids in the index. Small
+catalogues get ``Flat``, which is exact. Above ``IndexPolicy.flat_limit`` it is what
+``indexer.engines.choosing`` finds to be the cheapest; if nothing reaches the asked recall, ``Flat``
+it is.
 """
 
 import errno
@@ -26,6 +28,7 @@ from indexer.engines.choosing import (
     search_index,
 )
 from indexer.engines.recall import HeldOut, measure, photo_like, true_neighbours
+from indexer.engines.stored import VECTORS, write_stored
 from indexer.errors import GenerationCorruptError, GenerationError
 from indexer.manifest import Contents, Trial
 from indexer.protocols import Vectors
@@ -47,6 +50,8 @@ def build_index(
 ) -> Contents:
     """Build, write and measure the index of all live vectors of an embedder.
 
+    Beside it lies ``vectors.bin``, with the vectors themselves.
+
     Args:
         connection: A read snapshot of the store.
         path: Where to write the index.
@@ -65,7 +70,11 @@ def build_index(
     count = 0 if found is None else count_vectors(connection, found[0])
     if found is None or not count:
         raise GenerationError(f"There are no vectors of the embedder '{fingerprint}' to index.")
-    source = Source(connection, found[0], found[1], count)
+    embedder, dim = found
+    stored = write_stored(
+        connection, path.with_name(VECTORS), embedder=embedder, dim=dim, count=count
+    )
+    source = Source(connection, embedder, dim, count, stored)
     training, held_out = draw_samples(source, policy, views)
     curve: list[Trial] = []
     best = choose(source, training, held_out, policy, curve) if count > policy.flat_limit else None
@@ -109,7 +118,7 @@ def write_and_measure(
             f"numbers instead of {source.count} of {source.dim}: the disk or the memory is failing."
         )
     lookup = partial(search_index, written, effort=chosen.nprobe)
-    return measure(source.connection, held_out, lookup, breadth=chosen.breadth)
+    return measure(source.read, held_out, lookup, breadth=chosen.breadth)
 
 
 def last_row(connection: sqlite3.Connection) -> int:
