@@ -32,12 +32,12 @@ def fetch_width(limit: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Queries and the score of the last of each one's ten true neighbours.
+    """Queries and the score of the last of each one's true neighbours.
 
     Attributes:
         queries: (Q, dim) float32 of unit length.
-        thresholds: (Q,) cosine of the tenth neighbour (of the last, if there are fewer).
-        neighbours: Ten, or how many vectors there are if fewer.
+        thresholds: (Q,) cosine of the last neighbour that counts.
+        neighbours: How many count: ten, or how many vectors there are if fewer.
         views: How many of the queries are altered photos; the others are made by noise.
     """
 
@@ -59,10 +59,10 @@ def photo_like(vectors: Vectors, cosine: float, generator: np.random.Generator) 
 
 
 def true_neighbours(
-    queries: Vectors, blocks: Iterable[Vectors], count: int, *, views: int = 0
+    queries: Vectors, blocks: Iterable[Vectors], count: int, *, views: int = 0, most: int = K
 ) -> HeldOut:
-    """Find the true neighbours of queries (Q, dim) by looking at all of ``count`` vectors."""
-    neighbours = min(K, count)
+    """Find the ``most`` true neighbours of queries (Q, dim) by looking at all ``count`` vectors."""
+    neighbours = min(most, count)
     best = np.full((len(queries), neighbours), -np.inf)
     for vectors in blocks:
         scores = np.concatenate([best, (queries @ vectors.T).astype(np.float64)], axis=1)

@@ -60,6 +60,8 @@ class Stored:
     def __init__(self, data: mmap.mmap, count: int, dim: int) -> None:
         self._data = data
         self.rows: Rows = np.frombuffer(data, NUMBER, count)
+        # Nothing was removed between the first and the last: places follow without a search.
+        self._gapless = int(self.rows[-1] - self.rows[0]) + 1 == count
         self._starts = np.frombuffer(data, NUMBER, count + 1, 8 * count)
         self._first = 8 * (2 * count + 1)
         flat = np.frombuffer(data, STORED, count * dim, self._first)
@@ -87,13 +89,17 @@ class Stored:
             "generation with 'niteru index'."
         )
 
+    def _places(self, rows: Rows) -> Rows:
+        """Where some rows (N,) lie."""
+        return rows - self.rows[0] if self._gapless else np.searchsorted(self.rows, rows)
+
     def vectors(self, _: sqlite3.Connection | None, rows: Rows) -> Vectors:
         """Vectors (N, dim) of some rows (N,)."""
-        return self._vectors[np.searchsorted(self.rows, rows)]
+        return self._vectors[self._places(rows)]
 
     def ids(self, _: sqlite3.Connection | None, rows: Rows) -> list[str]:
         """Ids of the items with these rows (N,)."""
-        places = np.searchsorted(self.rows, rows)
+        places = self._places(rows)
         starts = (self._starts[places] + self._text).tolist()
         ends = (self._starts[places + 1] + self._text).tolist()
         return [self._data[start:end].decode() for start, end in zip(starts, ends, strict=True)]

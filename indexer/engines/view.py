@@ -60,7 +60,7 @@ def open_index(store: Path, generation: str) -> OpenIndex:
         UnknownGenerationError: There is no generation of this id.
         GenerationCorruptError: Truncated, altered or foreign.
     """
-    manifest = verify(store, generation)
+    manifest = verify(store, generation, trust=True)
     index = load_index(store / GENERATIONS / generation / INDEX)
     if (index.ntotal, index.d) != (manifest.count, manifest.dim):
         raise GenerationCorruptError(
@@ -188,7 +188,7 @@ class View:
         last = self.opened.manifest.last_row
         if passing is None:
             for rows, vectors in self.truth.stream(connection):
-                kept = self.living(rows, None)
+                kept = self.living(rows, None) & (rows <= last)  # the database goes on
                 yield (rows, vectors) if kept.all() else (rows[kept], vectors[kept])
             yield self.added, self.vectors
             return
