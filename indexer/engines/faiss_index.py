@@ -66,15 +66,8 @@ def build_index(
         OSError: The index could not be written; ENOSPC if no space is left.
     """
     started = time.perf_counter()
-    found = find_embedder(connection, fingerprint)
-    count = 0 if found is None else count_vectors(connection, found[0])
-    if found is None or not count:
-        raise GenerationError(f"There are no vectors of the embedder '{fingerprint}' to index.")
-    embedder, dim = found
-    stored = write_stored(
-        connection, path.with_name(VECTORS), embedder=embedder, dim=dim, count=count
-    )
-    source = Source(connection, embedder, dim, count, stored)
+    source = copy_vectors(connection, path.with_name(VECTORS), fingerprint)
+    count = source.count
     training, held_out = draw_samples(source, policy, views)
     curve: list[Trial] = []
     best = choose(source, training, held_out, policy, curve) if count > policy.flat_limit else None
@@ -104,6 +97,17 @@ def build_index(
         build_seconds=round(time.perf_counter() - started, 3),
         curve=(*curve, trial),
     )
+
+
+def copy_vectors(connection: sqlite3.Connection, path: Path, fingerprint: str) -> Source:
+    """Copy the live vectors of an embedder into a file, as the source of an index."""
+    found = find_embedder(connection, fingerprint)
+    count = 0 if found is None else count_vectors(connection, found[0])
+    if found is None or not count:
+        raise GenerationError(f"There are no vectors of the embedder '{fingerprint}' to index.")
+    embedder, dim = found
+    stored = write_stored(connection, path, embedder=embedder, dim=dim, count=count)
+    return Source(connection, embedder, dim, count, stored)
 
 
 def write_and_measure(
