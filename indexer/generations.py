@@ -1,6 +1,6 @@
 """Immutable indexes and the one small file that says which of them answers.
 
-    store/generations/<id>/  index.faiss, map.json, manifest.json
+    store/generations/<id>/  index.faiss, vectors.bin, map.json, manifest.json
     store/CURRENT            the id, one line
 
 A generation is made in a staging folder, handed to the disk, renamed, and then ``CURRENT`` is

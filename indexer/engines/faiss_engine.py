@@ -1,8 +1,9 @@
 """The embedded engine: FAISS for what a generation holds, SQLite for what is true.
 
-What came since the generation was built is scanned exactly beside it. Every candidate's vector is
-read back from ``items.sqlite`` in the snapshot the search began with: scores are exact whatever
-the index rounds, and a deleted item or an old vector cannot be answered.
+What came since the generation was built is scanned exactly beside it, and what went is masked, as
+of the change number that the search reads first. Candidates are ranked by their true vectors, which
+lie beside the index (``indexer.engines.stored``): scores are exact whatever the index rounds, and a
+deleted item or an old vector cannot be answered.
 Ties: higher score first, then the smaller id.
 """
 
@@ -26,7 +27,7 @@ from indexer.engines.view import (
     catch_up,
     first_view,
     open_index,
-    row_set,
+    passing_rows,
 )
 from indexer.errors import (
     FingerprintMismatchError,
@@ -187,7 +188,7 @@ class FaissEngine:
         """What a filter lets pass, from an earlier search if nothing changed since."""
         return self._passing.get(
             (view.change, view.embedder, text_of(where)),
-            lambda: row_set(find_passing(connection, view.embedder, where)),
+            lambda: passing_rows(connection, view, find_passing(connection, view.embedder, where)),
         )
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from indexer.engines.faiss_index import search_index
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.scores import cosines
 from indexer.engines.view import RowSet, View, top_rows
@@ -62,7 +63,8 @@ class Search:
         findable = len(self.view) if self.passing is None else len(self.passing)
         expected = min(self.limit, findable - len(hidden))
         answers: list[list[Hit]] = [[] for _ in queries]
-        scan = not opened.exact and (exact or self.few())
+        coded = not exact and self.passing is not None and self.passing.codes is not None
+        scan = not opened.exact and (exact or self.few()) and not coded
         nprobe = lists if exact else self.effort(max(1, effort or opened.manifest.nprobe), lists)
         everyone = list(range(len(queries)))
         width = breadth * fetch_width(self.limit + len(hidden))
@@ -73,7 +75,7 @@ class Search:
                 continue
             width = min(width, len(self.view))
             asked = queries if len(numbers) == len(queries) else queries[numbers]
-            parts = self.propose(asked, width, nprobe, scan=scan)
+            parts = self.propose(asked, width, nprobe, scan=scan, coded=coded)
             # What a graph does not lead to, only a scan finds.
             last = nprobe >= lists and width >= len(self.view)
             short = Task([], WIDEN * width, min(WIDEN * nprobe, lists), scan or last)
@@ -109,9 +111,13 @@ class Search:
         return min(nprobe, lists)
 
     def propose(
-        self, queries: Vectors, width: int, nprobe: int, *, scan: bool
+        self, queries: Vectors, width: int, nprobe: int, *, scan: bool, coded: bool
     ) -> Sequence[Candidates]:
         """Scores and rows (B, up to width) of the candidates, from one or more places."""
+        if coded and not scan:
+            assert self.passing is not None
+            few = min(width, len(self.passing))
+            return [search_index(self.passing.codes, queries, few, effort=0)]
         if not scan:
             return self.view.search(queries, width, nprobe, self.passing)
         best = (np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))

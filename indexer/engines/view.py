@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from indexer.engines.candidates import is_exact, is_graph
+from indexer.engines.candidates import FLAT, is_exact, is_graph
 from indexer.engines.faiss_index import load_index, search_index
 from indexer.engines.stored import VECTORS, InDatabase, Stored, Truth
 from indexer.errors import GenerationCorruptError, GenerationError
@@ -22,6 +22,9 @@ from indexer.generations import GENERATIONS, INDEX, verify
 from indexer.manifest import Manifest
 from indexer.protocols import Vectors
 from indexer.reading import Rows, find_embedder, read_change, read_changes
+
+# Of a filter that lets at most so many pass, codes are kept: dim bytes each, looked at in 20 ns.
+CODED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,13 @@ class RowSet:
         rows: (P,) ascending.
         bits: One for each row number, as ``selector`` reads them.
         selector: The rows, as FAISS wants to be told.
+        codes: An index of these rows alone, if there are few and they are asked for again.
     """
 
     rows: Rows
     bits: npt.NDArray[np.uint8]
     selector: Any
+    codes: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -196,6 +201,26 @@ class View:
         yield from self.truth.stream(connection, passing.rows[:old])
         new = passing.rows[old:]
         yield new, self.vectors[np.searchsorted(self.added, new)]
+
+
+def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowSet:
+    """What a filter lets pass: the rows (P,), ascending, of a view.
+
+    If they are few, their vectors are kept with 8 bits a number, as a filter comes again: comparing
+    with all of them is then faster than any index that has to look past what does not pass.
+    """
+    found = row_set(rows)
+    if not 0 < len(rows) <= CODED or view.opened.manifest.index == FLAT:
+        return found
+    blocks = list(view.stream(connection, found))
+    vectors = np.concatenate([vectors for _, vectors in blocks])
+    coded: Any = faiss.IndexScalarQuantizer(
+        vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
+    coded.train(vectors)
+    codes: Any = faiss.IndexIDMap(coded)
+    codes.add_with_ids(vectors, np.concatenate([numbers for numbers, _ in blocks]))
+    return replace(found, codes=codes)
 
 
 def top_rows(scores: Vectors, rows: Rows, width: int) -> tuple[Vectors, Rows]:

@@ -8,7 +8,7 @@ import pytest
 
 from indexer.database import ReaderPool, connect
 from indexer.embedders import ColourLayoutEmbedder
-from indexer.engines import choosing
+from indexer.engines import choosing, view
 from indexer.engines.candidates import KINDS, is_exact, is_graph
 from indexer.engines.choosing import IndexPolicy, expected_time
 from indexer.engines.faiss_engine import FaissEngine
@@ -53,6 +53,7 @@ def make(store: Path, policy: IndexPolicy, vectors=VECTORS):
 def only(request, monkeypatch):
     """There is one kind of index only."""
     monkeypatch.setattr(choosing, "KINDS", (request.param,))
+    monkeypatch.setattr(view, "CODED", 100)  # of the filters below some keep codes, some do not
     return request.param
 
 
