@@ -156,10 +156,7 @@ def try_on_sample(
     kinds: list[Kind],
 ) -> list[tuple[Kind, list[Trial]]]:
     """Each kind with what was measured of it on a sample (S, dim), the best recall last."""
-    # A sample of a tenth is a tenth as dense: its nearest neighbour lies where the tenth of all
-    # does. Ten neighbours in the sample lie so far away that everything looks hard to find.
-    most = max(1, round(K * len(sample) / source.count))
-    held_out = true_neighbours(queries, [sample], len(sample), most=most)
+    held_out = true_neighbours(queries, [sample], len(sample))
     tried = []
     for kind in kinds:
         lists = list_count(len(sample), len(sample))

@@ -59,10 +59,10 @@ def photo_like(vectors: Vectors, cosine: float, generator: np.random.Generator) 
 
 
 def true_neighbours(
-    queries: Vectors, blocks: Iterable[Vectors], count: int, *, views: int = 0, most: int = K
+    queries: Vectors, blocks: Iterable[Vectors], count: int, *, views: int = 0
 ) -> HeldOut:
-    """Find the ``most`` true neighbours of queries (Q, dim) by looking at all ``count`` vectors."""
-    neighbours = min(most, count)
+    """Find the true neighbours of queries (Q, dim) by looking at all of ``count`` vectors."""
+    neighbours = min(K, count)
     best = np.full((len(queries), neighbours), -np.inf)
     for vectors in blocks:
         scores = np.concatenate([best, (queries @ vectors.T).astype(np.float64)], axis=1)
