@@ -20,7 +20,6 @@ from indexer.errors import IndexerError
 from indexer.generations import (
     CURRENT,
     GENERATIONS,
-    INDEX,
     STAGING,
     current,
     list_ids,
@@ -252,7 +251,7 @@ def check_photos(_: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
 def check_space(store: Path, _: sqlite3.Connection) -> Iterator[Finding]:
     """Whether there is room for one more generation and as much again for the database."""
     free = shutil.disk_usage(store).free
-    index = max((_size(path) for path in (store / GENERATIONS).glob(f"*/{INDEX}")), default=0)
+    index = max((_size(path) for path in (store / GENERATIONS).glob("*")), default=0)
     needed = index + (store / DATABASE).stat().st_size // 4
     if free < needed:
         yield Finding(

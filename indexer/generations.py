@@ -1,6 +1,6 @@
 """Immutable indexes and the one small file that says which of them answers.
 
-    store/generations/<id>/  index.faiss, map.json, manifest.json
+    store/generations/<id>/  index.faiss, vectors.bin, map.json, manifest.json
     store/CURRENT            the id, one line
 
 A generation is made in a staging folder, handed to the disk, renamed, and then ``CURRENT`` is
@@ -25,7 +25,7 @@ from indexer.errors import (
 )
 from indexer.filesystem import FileSystem, LocalFileSystem
 from indexer.locks import PUBLISHER, exclusive
-from indexer.manifest import MANIFEST, Contents, Manifest, check_files, hash_file, read_manifest
+from indexer.manifest import MANIFEST, Contents, Manifest, check_files, hash_files, read_manifest
 from indexer.store import StoreWriter, open_writer
 
 CURRENT = "CURRENT"
@@ -143,8 +143,10 @@ def describe(store: Path, generation_id: str, answering: str | None) -> Generati
     return Generation(generation_id, folder, manifest, current=generation_id == answering)
 
 
-def verify(store: Path, generation_id: str) -> Manifest:
+def verify(store: Path, generation_id: str, *, trust: bool = False) -> Manifest:
     """Check every file of a generation against its manifest.
+
+    With ``trust``, large files are not read again that were found sound and have not changed since.
 
     Raises:
         UnknownGenerationError: There is no generation of this id.
@@ -161,7 +163,7 @@ def verify(store: Path, generation_id: str) -> Manifest:
         raise GenerationCorruptError(
             f"The manifest of generation '{generation_id}' names no {INDEX}."
         )
-    check_files(folder, manifest)
+    check_files(folder, manifest, trust=trust)
     return manifest
 
 
@@ -248,7 +250,7 @@ def fill_staging(
         id=generation_id,
         created=clock().astimezone(UTC).isoformat(timespec="seconds"),
         niteru=niteru_version(),
-        files={path.name: hash_file(path) for path in written},
+        files=hash_files(written),
     )
     files.write(staging / MANIFEST, manifest.dump())
     files.sync(staging)

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from indexer.checked import is_settled, note_checked, read_checked
 from indexer.errors import GenerationCorruptError
 
 MANIFEST = "manifest.json"
@@ -156,12 +157,32 @@ def hash_file(path: Path) -> FileRecord:
         return FileRecord(sha256=digest, bytes=file.tell())
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
+def hash_files(paths: Iterable[Path]) -> dict[str, FileRecord]:
+    """Sizes and hashes of a generation's new files, by name; large ones are noted as checked."""
+    found, settled = {}, {}
+    for path in paths:
+        quiet = is_settled(path)
+        found[path.name] = record = hash_file(path)
+        if quiet:
+            settled[path.name] = record.sha256
+    if settled:
+        note_checked(path.parent, settled)
+    return found
+
+
+def check_files(folder: Path, manifest: Manifest, *, trust: bool = False) -> None:
     """Compare every file of a generation with its manifest.
+
+    Args:
+        folder: The generation's.
+        manifest: What it says.
+        trust: Do not read a large file again that was found sound and has not changed since.
 
     Raises:
         GenerationCorruptError: Names the first file that differs, and how.
     """
+    known = read_checked(folder) if trust else {}
+    sound = dict(known)
     for name, expected in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -170,10 +191,17 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         if size != expected.bytes:
             reason = f"{name} has {size:,} bytes instead of {expected.bytes:,}"
             raise GenerationCorruptError(refusal(folder.name, reason))
+        if known.get(name) == expected.sha256:
+            continue
+        quiet = is_settled(path)
         if hash_file(path) != expected:
             raise GenerationCorruptError(
                 refusal(folder.name, f"{name} was altered: its SHA-256 is not the manifest's")
             )
+        if quiet:
+            sound[name] = expected.sha256
+    if trust and sound != known:
+        note_checked(folder, sound)
 
 
 def refusal(generation: str, reason: str) -> str:

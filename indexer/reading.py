@@ -41,6 +41,7 @@ class Changes(NamedTuple):
 
     removed: Rows
     rows: Rows
+    ids: list[str]
     vectors: Vectors
 
 
@@ -264,6 +265,22 @@ def stream_vectors(
         yield rows, load_vectors([blob for _, blob in found], dim)
 
 
+def stream_named(
+    connection: sqlite3.Connection, embedder: int, dim: int, *, after: int = 0, block: int = 4096
+) -> Iterator[tuple[Rows, list[str], Vectors]]:
+    """As ``stream_vectors``, with the ids of the items the vectors belong to."""
+    cursor = connection.execute(
+        "SELECT v.row, i.id, v.vector FROM vectors v NOT INDEXED CROSS JOIN items i "
+        "ON i.item = v.item "
+        "WHERE v.row > ? AND v.embedder = ? AND v.removed IS NULL ORDER BY v.row",
+        (after, embedder),
+    )
+    while found := cursor.fetchmany(block):
+        rows = np.fromiter((row for row, _, _ in found), np.int64, len(found))
+        names = [name for _, name, _ in found]
+        yield rows, names, load_vectors([blob for _, _, blob in found], dim)
+
+
 def find_passing(connection: sqlite3.Connection, embedder: int, where: Filter) -> Rows:
     """Row numbers (N,), ascending, of an embedder's live vectors whose items pass a filter."""
     condition = compile_filter(where)
@@ -328,13 +345,12 @@ def read_changes(
         "SELECT row FROM vectors WHERE embedder = ? AND removed > ? ORDER BY row",
         (embedder, change),
     ).fetchall()
-    blocks = list(stream_vectors(connection, embedder, dim, after=row))
+    blocks = list(stream_named(connection, embedder, dim, after=row))
     return Changes(
         np.array([number for (number,) in removed], np.int64),
-        np.concatenate([rows for rows, _ in blocks]) if blocks else np.empty(0, np.int64),
-        np.concatenate([vectors for _, vectors in blocks])
-        if blocks
-        else np.empty((0, dim), np.float32),
+        np.concatenate([np.empty(0, np.int64), *(rows for rows, _, _ in blocks)]),
+        [name for _, names, _ in blocks for name in names],
+        np.concatenate([np.empty((0, dim), np.float32), *(vectors for _, _, vectors in blocks)]),
     )
 
 

@@ -12,6 +12,7 @@ codes need.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import faiss
@@ -104,12 +105,26 @@ def is_graph(factory: str) -> bool:
 
 def parameters(index: Any, effort: int, selector: Any = None) -> Any:
     """Search parameters of one call: they never touch the index, so calls cannot disturb others."""
+    lists = isinstance(index, faiss.IndexIVF)
+    if selector is None:
+        return unselective(effort, lists=lists)  # making them is a fifth of a fast search
+    return new_parameters(effort, selector, lists=lists)
+
+
+def new_parameters(effort: int, selector: Any, *, lists: bool) -> Any:
+    """FAISS's parameters for an index of lists, a graph, or (effort 0) a plain index."""
     # FAISS's own type hints do not know these keywords.
     plain: Any = faiss.SearchParameters
-    lists: Any = faiss.SearchParametersIVF
+    listed: Any = faiss.SearchParametersIVF
     graph: Any = faiss.SearchParametersHNSW  # type: ignore[attr-defined]
-    if isinstance(index, faiss.IndexIVF):
-        return lists(nprobe=effort, sel=selector)
+    if lists:
+        return listed(nprobe=effort, sel=selector)
     if effort:
         return graph(efSearch=effort, sel=selector)
     return plain(sel=selector)
+
+
+@lru_cache(maxsize=64)
+def unselective(effort: int, *, lists: bool) -> Any:
+    """Parameters that leave nothing out; FAISS only reads them, so that threads share them."""
+    return new_parameters(effort, None, lists=lists)

@@ -25,10 +25,12 @@ from indexer.engines.candidates import (
     parameters,
 )
 from indexer.engines.recall import TOLERANCE, HeldOut, K, fetch_width, measure, true_neighbours
+from indexer.engines.scores import cosines
+from indexer.engines.stored import Stored
 from indexer.errors import GenerationError
 from indexer.manifest import Trial
 from indexer.protocols import Vectors
-from indexer.reading import Rows, find_rows, stream_vectors
+from indexer.reading import Rows, stream_vectors
 
 BISECTIONS = 3
 
@@ -61,16 +63,32 @@ class IndexPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The vectors an index is built from: one embedder's, within one snapshot."""
+    """The vectors an index is built from: one embedder's, within one snapshot.
+
+    Attributes:
+        connection: The snapshot.
+        embedder: The embedder's number.
+        dim: Numbers in a vector.
+        count: How many vectors.
+        stored: The file they were copied to, which is read many times as fast.
+    """
 
     connection: sqlite3.Connection
     embedder: int
     dim: int
     count: int
+    stored: Stored | None = None
 
     def stream(self) -> Iterator[tuple[Rows, Vectors]]:
         """All of them, in blocks: row numbers (N,) and vectors (N, dim)."""
+        if self.stored is not None:
+            return self.stored.stream()
         return stream_vectors(self.connection, self.embedder, self.dim)
+
+    def read(self, rows: Rows) -> Vectors:
+        """The vectors (N, dim) of some rows (N,), from the file."""
+        assert self.stored is not None, "an index is built with the file beside it"
+        return self.stored.vectors(None, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +119,11 @@ def choose(
     """
     flat = (4 * source.dim + ROW_NUMBER) * source.count
     fitting = [kind for kind in KINDS if fits(kind, source, policy)]
-    per_row = ranking_time(source)
     sample = training[: policy.sample]
-    tried = try_on_sample(source, sample, held_out.queries, policy, fitting, per_row)
+    tried = try_on_sample(source, sample, held_out.queries, policy, fitting)
     curve += [trial for _, trials in tried for trial in trials]
     reached = [
-        (expected_time(kind, trials[-1], per_row, len(sample), source.count), number, kind)
+        (expected_time(kind, trials[-1], ranking_time(source, kind), source.count), number, kind)
         for number, (kind, trials) in enumerate(tried)
         if trials[-1].recall_at_10 >= policy.recall
     ]
@@ -137,7 +154,6 @@ def try_on_sample(
     queries: Vectors,
     policy: IndexPolicy,
     kinds: list[Kind],
-    per_row: float,
 ) -> list[tuple[Kind, list[Trial]]]:
     """Each kind with what was measured of it on a sample (S, dim), the best recall last."""
     held_out = true_neighbours(queries, [sample], len(sample))
@@ -146,34 +162,39 @@ def try_on_sample(
         lists = list_count(len(sample), len(sample))
         index = new_index(kind, source.dim, lists, sample, policy.seed)
         index.add_with_ids(sample, np.arange(len(sample)))
-        attempt = on_sample(index, kind, sample, held_out, per_row)
+        attempt = on_sample(index, kind, sample, held_out, ranking_time(source, kind))
         tried.append((kind, raise_effort(attempt, kind, lists, policy.recall)))
     return tried
 
 
-def expected_time(kind: Kind, trial: Trial, per_row: float, tried: int, count: int) -> float:
-    """Microseconds of a search among ``count`` items, from one among the ``tried``.
+def expected_time(kind: Kind, trial: Trial, ranking: float, count: int) -> float:
+    """Microseconds of a search among ``count`` items, from one among a sample.
 
     Only looking for candidates takes longer among more items; ranking them does not.
     """
-    ranking = per_row * kind.breadth * fetch_width(K)
-    return kind.growth(tried, count) * max(0.0, trial.microseconds - ranking) + ranking
+    assert trial.items is not None
+    looking = max(0.0, trial.microseconds - ranking)
+    return kind.growth(trial.items, count) * looking + ranking
 
 
-def ranking_time(source: Source) -> float:
-    """Microseconds to read the true vector of one candidate from the database."""
-    blocks = source.stream()
-    rows = next(blocks)[0][: fetch_width(K)]
+def ranking_time(source: Source, kind: Kind) -> float:
+    """Microseconds to read and compare the true vectors of as many candidates as a kind needs."""
+    stream, needed = source.stream(), kind.breadth * fetch_width(K)
+    rows, vectors = next(stream)
+    rows = np.resize(rows, needed)
     started = time.perf_counter()
     for _ in range(20):
-        find_rows(source.connection, source.dim, (int(row) for row in rows))
-    return (time.perf_counter() - started) / 20 / len(rows) * 1e6
+        cosines(source.read(rows), vectors[0])
+    return (time.perf_counter() - started) / 20 * 1e6
 
 
 def on_sample(
-    index: Any, kind: Kind, sample: Vectors, held_out: HeldOut, per_row: float
+    index: Any, kind: Kind, sample: Vectors, held_out: HeldOut, ranking: float
 ) -> Callable[[int], Trial]:
-    """Measures an index over a sample, whose ids are its rows, with some effort."""
+    """Measures an index over a sample, whose ids are its rows, with some effort.
+
+    ``ranking`` is the time to rank the candidates, microseconds a query.
+    """
     lists = getattr(index, "nlist", 0)
 
     def attempt(effort: int) -> Trial:
@@ -193,7 +214,7 @@ def on_sample(
             index=kind.factory(lists),
             nprobe=effort,
             recall_at_10=float(hits) / (len(rows) * held_out.neighbours),
-            microseconds=seconds / len(rows) * 1e6 + per_row * width,
+            microseconds=seconds / len(rows) * 1e6 + ranking,
             items=len(sample),
             bytes_per_item=kind.bytes_per_item(sample.shape[1]),
         )
@@ -229,7 +250,7 @@ def build_candidate(
 
     def attempt(effort: int) -> Trial:
         recall, microseconds = measure(
-            source.connection,
+            source.read,
             held_out,
             lambda queries, width: search_index(index, queries, width, effort=effort),
             breadth=kind.breadth,

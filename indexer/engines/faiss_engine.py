@@ -1,8 +1,9 @@
 """The embedded engine: FAISS for what a generation holds, SQLite for what is true.
 
-What came since the generation was built is scanned exactly beside it. Every candidate's vector is
-read back from ``items.sqlite`` in the snapshot the search began with: scores are exact whatever
-the index rounds, and a deleted item or an old vector cannot be answered.
+What came since the generation was built is scanned exactly beside it, and what went is masked, as
+of the change number that the search reads first. Candidates are ranked by their true vectors, which
+lie beside the index (``indexer.engines.stored``): scores are exact whatever the index rounds, and a
+deleted item or an old vector cannot be answered.
 Ties: higher score first, then the smaller id.
 """
 
@@ -21,7 +22,7 @@ from indexer.engines.remembered import Remembered
 from indexer.engines.scores import check_queries
 from indexer.engines.search import Search
 from indexer.engines.view import (
-    Passing,
+    RowSet,
     View,
     catch_up,
     first_view,
@@ -57,7 +58,7 @@ class FaissEngine:
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
-        self._passing = Remembered[tuple[int, int, str], Passing](FILTERS)
+        self._passing = Remembered[tuple[int, int, str], RowSet](FILTERS)
         self._facets = Remembered[tuple[int, int, str, int], dict[str, Facet]](FACETS)
 
     @classmethod
@@ -183,11 +184,11 @@ class FaissEngine:
             there = find_items(connection, [place.id for place in places])
         return [place for place, item in zip(places, there, strict=True) if item is not None]
 
-    def _find_passing(self, connection: Connection, view: View, where: Filter) -> Passing:
+    def _find_passing(self, connection: Connection, view: View, where: Filter) -> RowSet:
         """What a filter lets pass, from an earlier search if nothing changed since."""
         return self._passing.get(
             (view.change, view.embedder, text_of(where)),
-            lambda: passing_rows(find_passing(connection, view.embedder, where)),
+            lambda: passing_rows(connection, view, find_passing(connection, view.embedder, where)),
         )
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:

@@ -1,8 +1,10 @@
 """Building the FAISS index of a generation: chosen by measuring, read back before it is trusted.
 
-Row numbers of ``items.sqlite`` are the ids in the index. Small catalogues get ``Flat``, which is
-exact. Above ``IndexPolicy.flat_limit`` it is what ``indexer.engines.choosing`` finds to be the
-cheapest; if nothing reaches the asked recall, ``Flat`` it is.
+All vectors are copied into a file first, from which the index is built and candidates are ranked
+(``indexer.engines.stored``). Row numbers of ``items.sqlite`` are the ids in the index. Small
+catalogues get ``Flat``, which is exact. Above ``IndexPolicy.flat_limit`` it is what
+``indexer.engines.choosing`` finds to be the cheapest; if nothing reaches the asked recall, ``Flat``
+it is.
 """
 
 import errno
@@ -26,6 +28,7 @@ from indexer.engines.choosing import (
     search_index,
 )
 from indexer.engines.recall import HeldOut, measure, photo_like, true_neighbours
+from indexer.engines.stored import VECTORS, write_stored
 from indexer.errors import GenerationCorruptError, GenerationError
 from indexer.manifest import Contents, Trial
 from indexer.protocols import Vectors
@@ -47,6 +50,8 @@ def build_index(
 ) -> Contents:
     """Build, write and measure the index of all live vectors of an embedder.
 
+    Beside it lies ``vectors.bin``, with the vectors themselves.
+
     Args:
         connection: A read snapshot of the store.
         path: Where to write the index.
@@ -61,11 +66,8 @@ def build_index(
         OSError: The index could not be written; ENOSPC if no space is left.
     """
     started = time.perf_counter()
-    found = find_embedder(connection, fingerprint)
-    count = 0 if found is None else count_vectors(connection, found[0])
-    if found is None or not count:
-        raise GenerationError(f"There are no vectors of the embedder '{fingerprint}' to index.")
-    source = Source(connection, found[0], found[1], count)
+    source = copy_vectors(connection, path.with_name(VECTORS), fingerprint)
+    count = source.count
     training, held_out = draw_samples(source, policy, views)
     curve: list[Trial] = []
     best = choose(source, training, held_out, policy, curve) if count > policy.flat_limit else None
@@ -97,6 +99,17 @@ def build_index(
     )
 
 
+def copy_vectors(connection: sqlite3.Connection, path: Path, fingerprint: str) -> Source:
+    """Copy the live vectors of an embedder into a file, as the source of an index."""
+    found = find_embedder(connection, fingerprint)
+    count = 0 if found is None else count_vectors(connection, found[0])
+    if found is None or not count:
+        raise GenerationError(f"There are no vectors of the embedder '{fingerprint}' to index.")
+    embedder, dim = found
+    stored = write_stored(connection, path, embedder=embedder, dim=dim, count=count)
+    return Source(connection, embedder, dim, count, stored)
+
+
 def write_and_measure(
     chosen: Candidate, path: Path, source: Source, held_out: HeldOut
 ) -> tuple[float, float]:
@@ -109,7 +122,7 @@ def write_and_measure(
             f"numbers instead of {source.count} of {source.dim}: the disk or the memory is failing."
         )
     lookup = partial(search_index, written, effort=chosen.nprobe)
-    return measure(source.connection, held_out, lookup, breadth=chosen.breadth)
+    return measure(source.read, held_out, lookup, breadth=chosen.breadth)
 
 
 def last_row(connection: sqlite3.Connection) -> int:

@@ -6,7 +6,6 @@ queries are altered views of catalogue photos, embedded anew, or else sampled ve
 to the views' cosine.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,14 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from indexer.engines.scores import cosines
 from indexer.protocols import Vectors
-from indexer.reading import Rows, find_rows
+from indexer.reading import Rows
 
 K = 10
 # Above the rounding of a float32 inner product: an equal neighbour is as good as the listed one.
 TOLERANCE = 1e-5
 
 Lookup = Callable[[Vectors, int], tuple[Vectors, Rows]]
+Read = Callable[[Rows], Vectors]
 
 
 def fetch_width(limit: int) -> int:
@@ -31,12 +32,12 @@ def fetch_width(limit: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Queries and the score of the last of each one's ten true neighbours.
+    """Queries and the score of the last of each one's true neighbours.
 
     Attributes:
         queries: (Q, dim) float32 of unit length.
-        thresholds: (Q,) cosine of the tenth neighbour (of the last, if there are fewer).
-        neighbours: Ten, or how many vectors there are if fewer.
+        thresholds: (Q,) cosine of the last neighbour that counts.
+        neighbours: How many count: ten, or how many vectors there are if fewer.
         views: How many of the queries are altered photos; the others are made by noise.
     """
 
@@ -70,12 +71,12 @@ def true_neighbours(
 
 
 def measure(
-    connection: sqlite3.Connection, held_out: HeldOut, lookup: Lookup, *, breadth: int = 1
+    read: Read, held_out: HeldOut, lookup: Lookup, *, breadth: int = 1
 ) -> tuple[float, float]:
     """Recall@10 of an index and the time of one query, the ranking of its candidates with it.
 
     Args:
-        connection: For the true vectors of what the index proposes.
+        read: Rows (N,) -> their true vectors (N, dim).
         held_out: Queries with their true neighbours.
         lookup: (queries (Q, dim), width) -> scores and row numbers (Q, width), -1 pads.
         breadth: How many times as many candidates as an exact index needs.
@@ -83,14 +84,12 @@ def measure(
     Returns:
         The part of the true neighbours that are among the candidates, and microseconds a query.
     """
-    width, dim, hits, seconds = breadth * fetch_width(K), held_out.queries.shape[1], 0, 0.0
+    width, hits, seconds = breadth * fetch_width(K), 0, 0.0
     for query, threshold in zip(held_out.queries, held_out.thresholds, strict=True):
         started = time.perf_counter()
         rows = lookup(query[None], width)[1][0]
-        found = find_rows(connection, dim, (int(row) for row in rows if row >= 0))
+        scores = cosines(read(rows[rows >= 0]), query)
         seconds += time.perf_counter() - started
-        vectors = [found[int(row)].vector for row in rows if int(row) in found]
-        near = sum(float(vector @ query) >= threshold - TOLERANCE for vector in vectors)
-        hits += min(near, held_out.neighbours)
+        hits += min(int((scores >= threshold - TOLERANCE).sum()), held_out.neighbours)
     count = len(held_out.queries)
     return hits / (count * held_out.neighbours), seconds / count * 1e6

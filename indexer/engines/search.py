@@ -1,25 +1,20 @@
-"""One search: candidates from a view, their true vectors from the database, as wide as needed."""
+"""One search: candidates from a view, ranked by their true vectors, as wide as needed."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from indexer.engines.faiss_index import search_index
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.scores import cosines
-from indexer.engines.view import Passing, View, top_rows
+from indexer.engines.view import RowSet, View, top_rows
 from indexer.protocols import Hit, Vectors
-from indexer.reading import (
-    Found,
-    Rows,
-    find_rows,
-    find_rows_by_id,
-    stream_rows,
-    stream_vectors,
-)
+from indexer.reading import Rows, find_rows_by_id
 
 # A search that has too few answers, or a tie at its end, looks this many times further.
 WIDEN = 4
@@ -58,37 +53,36 @@ class Search:
     view: View
     limit: int
     excluded: frozenset[str]
-    passing: Passing | None = None
+    passing: RowSet | None = None
 
     def run(self, queries: Vectors, *, exact: bool, effort: int | None) -> list[list[Hit]]:
         """Answer each query (B, dim): score descending, then id ascending."""
-        opened, dim = self.view.opened, queries.shape[1]
+        opened = self.view.opened
         lists, breadth = opened.most_effort, opened.manifest.breadth
-        known = find_rows_by_id(self.connection, self.view.embedder, sorted(self.excluded))
-        # Of the excluded items only those that could have been answered make it shorter.
-        hidden = len(known) if self.passing is None else int(self.passing.holds(known).sum())
+        hidden = self.hidden()
         findable = len(self.view) if self.passing is None else len(self.passing)
-        expected = min(self.limit, findable - hidden)
+        expected = min(self.limit, findable - len(hidden))
         answers: list[list[Hit]] = [[] for _ in queries]
-        scan = not opened.exact and (exact or self.few())
+        coded = not exact and self.passing is not None and self.passing.codes is not None
+        scan = not opened.exact and (exact or self.few()) and not coded
         nprobe = lists if exact else self.effort(max(1, effort or opened.manifest.nprobe), lists)
         everyone = list(range(len(queries)))
-        width = breadth * fetch_width(self.limit + hidden)
+        width = breadth * fetch_width(self.limit + len(hidden))
         tasks = [Task(everyone, width, nprobe, scan)] if expected > 0 else []
         while tasks:
             numbers, width, nprobe, scan = tasks.pop()
             if not numbers:
                 continue
             width = min(width, len(self.view))
-            parts = self.propose(queries[numbers], width, nprobe, scan=scan)
-            found = find_rows(self.connection, dim, distinct_rows(parts))
+            asked = queries if len(numbers) == len(queries) else queries[numbers]
+            parts = self.propose(asked, width, nprobe, scan=scan, coded=coded)
             # What a graph does not lead to, only a scan finds.
             last = nprobe >= lists and width >= len(self.view)
             short = Task([], WIDEN * width, min(WIDEN * nprobe, lists), scan or last)
             cut = Task([], WIDEN * width, nprobe, scan)
             for place, number in enumerate(numbers):
                 mine = [(scores[place], rows[place]) for scores, rows in parts]
-                hits, doubt = self.rank(queries[number], mine, found)
+                hits, doubt = self.rank(queries[number], mine, hidden)
                 answers[number] = hits
                 if len(hits) < expected and not (last and (scan or opened.exact)):
                     short.numbers.append(number)
@@ -96,6 +90,13 @@ class Search:
                     cut.numbers.append(number)
             tasks += [short, cut]
         return answers
+
+    def hidden(self) -> Rows:
+        """The rows of those excluded items that could have been answered."""
+        if not self.excluded:
+            return np.empty(0, np.int64)
+        known = find_rows_by_id(self.connection, self.view.embedder, sorted(self.excluded))
+        return known if self.passing is None else known[self.passing.holds(known)]
 
     def few(self) -> bool:
         """Whether so little passes that looking at all of it is best."""
@@ -110,18 +111,17 @@ class Search:
         return min(nprobe, lists)
 
     def propose(
-        self, queries: Vectors, width: int, nprobe: int, *, scan: bool
+        self, queries: Vectors, width: int, nprobe: int, *, scan: bool, coded: bool
     ) -> Sequence[Candidates]:
         """Scores and rows (B, up to width) of the candidates, from one or more places."""
+        if coded and not scan:
+            assert self.passing is not None
+            few = min(width, len(self.passing))
+            return [search_index(self.passing.codes, queries, few, effort=0)]
         if not scan:
             return self.view.search(queries, width, nprobe, self.passing)
         best = (np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))
-        dim = queries.shape[1]
-        if self.passing is None:
-            blocks = stream_vectors(self.connection, self.view.embedder, dim)
-        else:
-            blocks = stream_rows(self.connection, dim, self.passing.rows)
-        for numbers, vectors in blocks:
+        for numbers, vectors in self.view.stream(self.connection, self.passing):
             scores, rows = top_rows(queries @ vectors.T, numbers, width)
             scores, rows = np.hstack([best[0], scores]), np.hstack([best[1], rows])
             order = np.argsort(-scores, axis=1, kind="stable")[:, :width]
@@ -132,7 +132,7 @@ class Search:
         return [best]
 
     def rank(
-        self, query: Vectors, candidates: Sequence[Candidates], found: dict[int, Found]
+        self, query: Vectors, candidates: Sequence[Candidates], hidden: Rows
     ) -> tuple[list[Hit], float]:
         """The answers among one query's candidates by their true vectors.
 
@@ -140,19 +140,17 @@ class Search:
             The answers, and by how much a score proposed for an equal or better candidate may be
             lower than the last answer's.
         """
-        proposed = {
-            int(row): float(score)
-            for scores, rows in candidates
-            for score, row in zip(scores, rows, strict=True)
-            if int(row) in found
-        }
-        if not proposed:
+        given, rows = candidates[0]
+        if len(candidates) > 1:
+            given, rows = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
+        living = self.view.living(rows, self.passing)
+        if not living.all():
+            given, rows = given[living], rows[living]
+        if not len(rows):
             return [], 0.0
-        scores = cosines(np.stack([found[row].vector for row in proposed]), query)
-        given = np.array(list(proposed.values()))
-        hits = [Hit(found[row].id, float(s)) for row, s in zip(proposed, scores, strict=True)]
-        kept = [hit for hit in hits if hit.id not in self.excluded]
-        best = sorted(kept, key=lambda hit: (-hit.score, hit.id))[: self.limit]
+        scores = cosines(self.view.read(self.connection, rows), query)
+        shown = ~np.isin(rows, hidden) if len(hidden) else slice(None)
+        best = self.best(scores[shown], rows[shown])
         if best and self.view.opened.manifest.breadth > 1:
             # Codes so coarse err by more than neighbours differ. Equal vectors have equal codes
             # all the same, so that it can be told whether a tie goes on.
@@ -160,12 +158,15 @@ class Search:
             return best, best[-1].score - float(given[tied].min())
         return best, float(np.abs(scores - given).max())
 
-
-def distinct_rows(parts: Sequence[Candidates]) -> Iterator[int]:
-    """Every row number proposed, once; the padding is left out."""
-    for row in np.unique(np.concatenate([rows.ravel() for _, rows in parts])):
-        if row >= 0:
-            yield int(row)
+    def best(self, scores: npt.NDArray[np.float64], rows: Rows) -> list[Hit]:
+        """The best of some rows (N,): those that tie with the last answer are told by their ids."""
+        if len(scores) > self.limit:
+            least = np.partition(scores, len(scores) - self.limit)[len(scores) - self.limit]
+            among = scores >= least
+            scores, rows = scores[among], rows[among]
+        names = self.view.names(self.connection, rows)
+        hits = map(Hit, names, scores.tolist())
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))[: self.limit]
 
 
 def settled(

@@ -5,6 +5,7 @@ with what it began with.
 """
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,32 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from indexer.engines.candidates import is_exact, is_graph
+from indexer.engines.candidates import FLAT, is_exact, is_graph
 from indexer.engines.faiss_index import load_index, search_index
+from indexer.engines.stored import VECTORS, InDatabase, Stored, Truth
 from indexer.errors import GenerationCorruptError, GenerationError
 from indexer.generations import GENERATIONS, INDEX, verify
 from indexer.manifest import Manifest
 from indexer.protocols import Vectors
 from indexer.reading import Rows, find_embedder, read_change, read_changes
 
+# Of a filter that lets at most so many pass, codes are kept: dim bytes each, looked at in 20 ns.
+CODED = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class OpenIndex:
-    """A generation's index, memory-mapped."""
+    """A generation's index and vectors, memory-mapped.
+
+    Attributes:
+        index: FAISS's.
+        manifest: What the generation says of itself.
+        stored: Its vectors and ids; None if it is from before they were kept beside the index.
+    """
 
     index: Any
     manifest: Manifest
+    stored: Stored | None
 
     @property
     def exact(self) -> bool:
@@ -51,7 +63,7 @@ def open_index(store: Path, generation: str) -> OpenIndex:
         UnknownGenerationError: There is no generation of this id.
         GenerationCorruptError: Truncated, altered or foreign.
     """
-    manifest = verify(store, generation)
+    manifest = verify(store, generation, trust=True)
     index = load_index(store / GENERATIONS / generation / INDEX)
     if (index.ntotal, index.d) != (manifest.count, manifest.dim):
         raise GenerationCorruptError(
@@ -59,39 +71,46 @@ def open_index(store: Path, generation: str) -> OpenIndex:
             f"numbers; its manifest says {manifest.count} of {manifest.dim}. Build a new one with "
             "'niteru index'."
         )
-    return OpenIndex(index, manifest)
+    if VECTORS not in manifest.files:
+        return OpenIndex(index, manifest, None)
+    path = store / GENERATIONS / generation / VECTORS
+    return OpenIndex(index, manifest, Stored.open(path, manifest.count, manifest.dim))
 
 
 @dataclass(frozen=True, slots=True)
-class Passing:
-    """What a filter lets pass at one change number.
+class RowSet:
+    """Some row numbers, in all forms they are asked in.
 
     Attributes:
-        rows: (P,) their row numbers, ascending.
+        rows: (P,) ascending.
         bits: One for each row number, as ``selector`` reads them.
         selector: The rows, as FAISS wants to be told.
+        codes: An index of these rows alone, if there are few and they are asked for again.
     """
 
     rows: Rows
     bits: npt.NDArray[np.uint8]
     selector: Any
+    codes: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def holds(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """(N,) which of some rows pass."""
-        return np.isin(rows, self.rows, assume_unique=True)
+        """(N,) which of some rows, none below 0, are among them."""
+        places = np.minimum(rows >> 3, len(self.bits) - 1)  # the last byte is empty
+        found: npt.NDArray[np.bool_] = (self.bits[places] >> (rows & 7) & 1).astype(bool)
+        return found
 
 
-def passing_rows(rows: Rows) -> Passing:
-    """The rows (P,) that pass, ascending, in all forms they are asked in."""
+def row_set(rows: Rows) -> RowSet:
+    """The set of some rows (P,), ascending."""
     size = int(rows[-1]) + 1 if len(rows) else 0
     flags = np.zeros(size + -size % 8 + 8, np.uint8)
     flags[rows] = 1
     bits = np.packbits(flags, bitorder="little")
     # FAISS's Python side takes an array here; its stubs describe the C++ side.
-    return Passing(rows, bits, faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type]
+    return RowSet(rows, bits, faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,39 +119,108 @@ class View:
 
     Attributes:
         opened: The generation.
+        truth: The vectors and ids of what it holds.
         embedder: The embedder's number in the store.
         change: The store's change number this view is of.
         last_row: The highest row number seen.
-        removed: (R,) rows of the index that are no item's vector any more.
-        selector: Those rows, as FAISS wants to be told; None if there are none.
+        removed: Rows of the index that are no item's vector any more.
+        selector: All but those, as FAISS wants to be told; None if there are none.
         added: (A,) rows that came since, ascending.
+        ids: (A,) ids of their items.
         vectors: (A, dim) their vectors.
     """
 
     opened: OpenIndex
+    truth: Truth
     embedder: int
     change: int
     last_row: int
-    removed: Rows
+    removed: RowSet
     selector: Any
     added: Rows
+    ids: npt.NDArray[np.object_]
     vectors: Vectors
 
     def __len__(self) -> int:
         return self.opened.manifest.count - len(self.removed) + len(self.added)
 
     def search(
-        self, queries: Vectors, width: int, effort: int, passing: Passing | None = None
+        self, queries: Vectors, width: int, effort: int, passing: RowSet | None = None
     ) -> list[tuple[Vectors, Rows]]:
         """Candidates from the index and from beside it: scores and rows (B, width) of each."""
         # What passes is there: rows that were removed need not be told apart then.
         selector = self.selector if passing is None else passing.selector
         index = search_index(self.opened.index, queries, width, effort=effort, selector=selector)
+        if not len(self.added):
+            return [index]
         added, vectors = self.added, self.vectors
         if passing is not None:
             kept = passing.holds(added)
             added, vectors = added[kept], vectors[kept]
         return [index, top_rows(queries @ vectors.T, added, width)]
+
+    def living(self, rows: Rows, passing: RowSet | None) -> npt.NDArray[np.bool_]:
+        """(N,) which of some candidates may be answered. It is not left to FAISS alone."""
+        there = rows >= 0
+        if passing is not None:
+            return there & passing.holds(rows)
+        return there & ~self.removed.holds(rows) if len(self.removed) else there
+
+    def read(self, connection: sqlite3.Connection, rows: Rows) -> Vectors:
+        """The vectors (N, dim) of some living rows (N,)."""
+        if not len(self.added):
+            return self.truth.vectors(connection, rows)
+        beside = rows > self.opened.manifest.last_row
+        vectors = np.empty((len(rows), self.vectors.shape[1]), np.float32)
+        vectors[beside] = self.vectors[np.searchsorted(self.added, rows[beside])]
+        vectors[~beside] = self.truth.vectors(connection, rows[~beside])
+        return vectors
+
+    def names(self, connection: sqlite3.Connection, rows: Rows) -> list[str]:
+        """The ids of the items with some living rows (N,)."""
+        if not len(self.added):
+            return self.truth.ids(connection, rows)
+        beside = rows > self.opened.manifest.last_row
+        ids = np.empty(len(rows), object)
+        ids[beside] = self.ids[np.searchsorted(self.added, rows[beside])]
+        ids[~beside] = self.truth.ids(connection, rows[~beside])
+        return list(ids)
+
+    def stream(
+        self, connection: sqlite3.Connection, passing: RowSet | None
+    ) -> Iterator[tuple[Rows, Vectors]]:
+        """All living rows that pass, in blocks: (N,) and their vectors (N, dim)."""
+        last = self.opened.manifest.last_row
+        if passing is None:
+            for rows, vectors in self.truth.stream(connection):
+                kept = self.living(rows, None) & (rows <= last)  # the database goes on
+                yield (rows, vectors) if kept.all() else (rows[kept], vectors[kept])
+            yield self.added, self.vectors
+            return
+        old = int(np.searchsorted(passing.rows, last, side="right"))
+        yield from self.truth.stream(connection, passing.rows[:old])
+        new = passing.rows[old:]
+        yield new, self.vectors[np.searchsorted(self.added, new)]
+
+
+def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowSet:
+    """What a filter lets pass: the rows (P,), ascending, of a view.
+
+    If they are few, their vectors are kept with 8 bits a number, as a filter comes again: comparing
+    with all of them is then faster than any index that has to look past what does not pass.
+    """
+    found = row_set(rows)
+    if not 0 < len(rows) <= CODED or view.opened.manifest.index == FLAT:
+        return found
+    blocks = list(view.stream(connection, found))
+    vectors = np.concatenate([vectors for _, vectors in blocks])
+    coded: Any = faiss.IndexScalarQuantizer(
+        vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
+    coded.train(vectors)
+    codes: Any = faiss.IndexIDMap(coded)
+    codes.add_with_ids(vectors, np.concatenate([numbers for numbers, _ in blocks]))
+    return replace(found, codes=codes)
 
 
 def top_rows(scores: Vectors, rows: Rows, width: int) -> tuple[Vectors, Rows]:
@@ -162,12 +250,14 @@ def first_view(connection: sqlite3.Connection, opened: OpenIndex) -> View:
     nothing = np.empty(0, np.int64)
     blank = View(
         opened=opened,
+        truth=opened.stored or InDatabase(found[0], manifest.dim),
         embedder=found[0],
         change=manifest.change,
         last_row=manifest.last_row,
-        removed=nothing,
+        removed=row_set(nothing),
         selector=None,
         added=nothing,
+        ids=np.empty(0, object),
         vectors=np.empty((0, manifest.dim), np.float32),
     )
     return catch_up(connection, blank)
@@ -189,8 +279,8 @@ def catch_up(connection: sqlite3.Connection, view: View) -> View:
     removed, selector = view.removed, view.selector
     gone = news.removed[news.removed <= manifest.last_row]
     if len(gone):
-        removed = np.concatenate([removed, gone])
-        selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
+        removed = row_set(np.union1d(removed.rows, gone))
+        selector = faiss.IDSelectorNot(removed.selector)
     return replace(
         view,
         change=change,
@@ -198,6 +288,7 @@ def catch_up(connection: sqlite3.Connection, view: View) -> View:
         removed=removed,
         selector=selector,
         added=np.concatenate([view.added[keep], news.rows]),
+        ids=np.concatenate([view.ids[keep], np.array(news.ids, object)]),
         vectors=np.concatenate([view.vectors[keep], news.vectors]),
     )
 

@@ -53,6 +53,7 @@ from indexer.engines.choosing import search_index
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.engines.recall import fetch_width
+from indexer.engines.stored import VECTORS
 from indexer.filters import Filter, parse_filter
 from indexer.generations import INDEX, current, publish
 from indexer.manifest import Contents
@@ -196,7 +197,8 @@ def republish(store: Path, times: int) -> None:
         )
 
         def copy(path: Path, made=made, contents=contents) -> Contents:
-            shutil.copyfile(made.path / INDEX, path)
+            for name in (INDEX, VECTORS):
+                shutil.copyfile(made.path / name, path.with_name(name))
             return contents
 
         with open_writer(store):

@@ -82,31 +82,27 @@ def test_photo_like_queries_lie_at_the_stated_cosine(unit_vectors) -> None:
     np.testing.assert_array_equal(photo_like(line, 0.8, np.random.default_rng(0)), line)
 
 
-def test_recall_by_hand(tmp_path) -> None:
+def test_recall_by_hand() -> None:
     # Twelve vectors on a circle, 10 degrees apart; the query is the first one.
     angles = np.radians(10 * np.arange(12))
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    from_vectors(tmp_path, vectors)
-    with closing(connect(tmp_path)) as connection:
-        held_out = true_neighbours(vectors[:1], [vectors[:5], vectors[5:]], 12)
-        assert held_out.thresholds[0] == pytest.approx(np.cos(np.radians(90)), abs=1e-6)
-        for proposed, expected in (
-            (range(1, 13), 1.0),  # row numbers count from 1: all ten, and two that are not
-            ([1, 2, 3, 4, 5, 6, 7, 11, 12, -1], 0.7),
-            ([11, 12, -1, 99], 0.0),
-        ):
-            rows = np.array([list(proposed)], np.int64)
-            recall, _ = measure(connection, held_out, lambda q, k, rows=rows: (q, rows))
-            assert recall == pytest.approx(expected)
+    held_out = true_neighbours(vectors[:1], [vectors[:5], vectors[5:]], 12)
+    assert held_out.thresholds[0] == pytest.approx(np.cos(np.radians(90)), abs=1e-6)
+    for proposed, expected in (
+        (range(12), 1.0),  # all ten, and two that are not
+        ([0, 1, 2, 3, 4, 5, 6, 10, 11, -1], 0.7),
+        ([10, 11, -1], 0.0),
+    ):
+        rows = np.array([list(proposed)], np.int64)
+        recall, _ = measure(vectors.__getitem__, held_out, lambda q, k, rows=rows: (q, rows))
+        assert recall == pytest.approx(expected)
 
 
-def test_recall_counts_an_equal_neighbour_as_found(tmp_path) -> None:
+def test_recall_counts_an_equal_neighbour_as_found() -> None:
     vectors = np.repeat(np.eye(2, dtype=np.float32), 15, axis=0)
-    from_vectors(tmp_path, vectors)
-    with closing(connect(tmp_path)) as connection:
-        held_out = true_neighbours(vectors[:1], [vectors], 30)
-        last_ten = np.arange(6, 16)[None]
-        assert measure(connection, held_out, lambda q, k: (q, last_ten))[0] == 1.0
+    held_out = true_neighbours(vectors[:1], [vectors], 30)
+    last_ten = np.arange(5, 15)[None]
+    assert measure(vectors.__getitem__, held_out, lambda q, k: (q, last_ten))[0] == 1.0
 
 
 def test_a_full_disk_and_a_foreign_file_are_said_in_our_words(tmp_path) -> None:

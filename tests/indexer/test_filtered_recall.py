@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from indexer.database import ReaderPool
+from indexer.engines import view
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.engines.recall import photo_like
@@ -27,8 +28,9 @@ def vectors():
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory, vectors):
+@pytest.fixture(scope="module", params=[0, 20_000], ids=["lists", "codes"])
+def engine(request, tmp_path_factory, vectors):
+    """Filters are answered by the index, or by codes of what passes."""
     store = tmp_path_factory.mktemp("filtered") / "store"
     order = np.random.default_rng(1).permutation(COUNT)  # attributes say nothing of the place
     flags = {0: {"flag": True}, 1: {"flag": 1}}  # equal to Python, not to a filter
@@ -47,7 +49,8 @@ def engine(tmp_path_factory, vectors):
     made = publish(store, build)
     pool.close()
     assert made.manifest.index != "Flat"
-    with FaissEngine.open(store) as opened:
+    with FaissEngine.open(store) as opened, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(view, "CODED", request.param)
         yield opened
 
 

@@ -11,6 +11,7 @@ import pytest
 from indexer.database import ReaderPool, connect
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
+from indexer.engines.stored import VECTORS
 from indexer.errors import (
     GenerationCorruptError,
     GenerationError,
@@ -122,9 +123,9 @@ def test_a_published_generation_says_what_it_is(make, store) -> None:
     assert (manifest.index, manifest.nprobe, manifest.change) == ("Flat", 0, 1)
     assert manifest.recall_at_10 == 1.0
     assert manifest.recall_queries == 7
-    assert set(manifest.files) == {INDEX}
+    assert set(manifest.files) == {INDEX, VECTORS}
     assert manifest.files[INDEX].bytes == (made.path / INDEX).stat().st_size
-    assert sorted(path.name for path in made.path.iterdir()) == [INDEX, MANIFEST]
+    assert sorted(path.name for path in made.path.iterdir()) == [INDEX, MANIFEST, VECTORS]
 
 
 def test_ids_sort_by_age_even_if_the_clock_goes_back(make, store, clock) -> None:
@@ -193,7 +194,7 @@ def damage(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "flipped", "foreign"])
-@pytest.mark.parametrize("name", [INDEX, MANIFEST])
+@pytest.mark.parametrize("name", [INDEX, MANIFEST, VECTORS])
 def test_damaged_files_are_refused_and_the_last_good_generation_serves(
     make, store, name, kind
 ) -> None:
