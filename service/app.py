@@ -289,6 +289,8 @@ def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None 
         engine=engine if engine is not None else open_engine(settings, embedder),
     )
     announce(app.state.niteru)
+    if app.state.niteru.decoders is not None:
+        app.state.niteru.decoders.warm()
     uvicorn.run(
         app,
         host=settings.host,

@@ -28,7 +28,7 @@ def copied():
     for arguments in instructions("COPY"):
         *sources, _ = arguments.split()
         if not sources[0].startswith("--from="):
-            yield from sources
+            yield from (source for source in sources if not source.startswith("--chmod="))
 
 
 def test_all_that_is_copied_is_there_and_is_sent_to_the_builder():
