@@ -15,10 +15,11 @@ help: ## list the targets
 install: .venv/installed ## set up .venv with the niteru command in it, and run nothing
 
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "niteru needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Say which one to use: make install PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "niteru needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Say which one to use: make install PYTHON=python3.12")'
+	@echo 'Setting up .venv, once: some minutes, mostly for torch. Should it break off, say the same again.'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,parquet,dev]'
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[train,parquet,dev]'
 	@touch $@
 
 demo: install ## render the sample catalogue, index it, serve it and query it (ARGS=--once ends by itself)

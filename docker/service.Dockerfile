@@ -33,7 +33,8 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin niteru \
     && install --directory --owner niteru /store
 COPY --from=build /venv /venv
 WORKDIR /app
-COPY weights ./weights
+# Readable by that user whatever the umask of the checkout was.
+COPY --chmod=755 weights ./weights
 
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

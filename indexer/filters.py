@@ -198,6 +198,11 @@ class Filter(Node):
         """All conditions of the first level."""
         return (*self.must, *self.should, *self.must_not)
 
+    def keys(self) -> frozenset[str]:
+        """The attributes that something is said about, on any level."""
+        found = (c.keys() if isinstance(c, Filter) else {c.key} for c in self.children())
+        return frozenset().union(*found)
+
     def size(self) -> int:
         """How many conditions there are on all levels."""
         return sum(c.size() if isinstance(c, Filter) else 1 for c in self.children())

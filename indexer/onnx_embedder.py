@@ -4,20 +4,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import (
+
+from indexer.protocols import Pixels, Vectors
+from models.images import Preprocessing
+from models.training.encoder_file import (
+    INPUT,
+    OUTPUT,
+    EncoderError,
+    keep_from_telling,
+    read_encoder,
+)
+from models.training.weights import find_weights, fingerprint_weights, read_preprocessing
+
+keep_from_telling()
+
+import onnxruntime  # noqa: E402
+from onnxruntime.capi.onnxruntime_pybind11_state import (  # noqa: E402
     Fail,
     InvalidArgument,
     InvalidGraph,
     InvalidProtobuf,
     RuntimeException,
 )
-from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotSupported
-
-from indexer.protocols import Pixels, Vectors
-from models.images import Preprocessing
-from models.training.encoder_file import INPUT, OUTPUT, EncoderError, read_encoder
-from models.training.weights import find_weights, fingerprint_weights, read_preprocessing
+from onnxruntime.capi.onnxruntime_pybind11_state import (  # noqa: E402
+    NotImplemented as NotSupported,
+)
 
 # What opening a graph raises; these have no class in common but Exception.
 REFUSALS = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotSupported, RuntimeException)

@@ -213,7 +213,9 @@ class Run:
         """Refuse to publish for a catalogue that gave nothing: its photos may be unmounted."""
         if self.done.entries > len(self.done.failures):
             return
-        examples = "; ".join(f"{f.uri}: {f.reason}" for f in self.done.failures[:3])
+        examples = "; ".join(
+            f"{f.uri}: {f.reason.removesuffix('.')}" for f in self.done.failures[:3]
+        )
         raise NothingToIndexError(
             f"None of the {self.total:,} photos of '{self.catalogue.name}' can be used, so nothing "
             f"was published. The first: {examples}. Are the photos where the catalogue says?"

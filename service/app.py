@@ -35,6 +35,7 @@ from service import (
     routes_write,
 )
 from service.awaited import AwaitedEngine
+from service.binding import check_address
 from service.errors import (
     REQUEST_ID,
     ServiceError,
@@ -229,10 +230,18 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+def plainly_named(record: logging.LogRecord) -> bool:
+    """Call the web server's lines its own: it writes all of them, good or bad, as its errors."""
+    if record.name == "uvicorn.error":
+        record.name = "uvicorn"
+    return True
+
+
 def start_logging(form: Literal["text", "json"] = "text") -> None:
     """Write our own and the web server's lines to standard error, and warnings of everyone."""
     handler = logging.StreamHandler()
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.addFilter(plainly_named)
     handler.setFormatter(JsonLines() if form == "json" else text)
     logging.basicConfig(handlers=[handler])
     for name in ("service", "indexer", "models", "uvicorn"):
@@ -268,7 +277,9 @@ def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None 
     Raises:
         FingerprintMismatchError: The index was made with other weights.
         indexer.errors.IndexerError: The store or its current generation is damaged.
+        service.binding.AddressError: Nobody can listen there, for instance as somebody does.
     """
+    check_address(settings.host, settings.port)
     start_logging(settings.log_format)
     for warning in unknown_variables(os.environ):
         logger.warning("%s", warning)
@@ -278,6 +289,8 @@ def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None 
         engine=engine if engine is not None else open_engine(settings, embedder),
     )
     announce(app.state.niteru)
+    if app.state.niteru.decoders is not None:
+        app.state.niteru.decoders.warm()
     uvicorn.run(
         app,
         host=settings.host,

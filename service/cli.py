@@ -272,6 +272,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     from indexer.errors import IndexerError
     from models import UnknownModelError
+    from service.commands.console import in_words
 
     # The rest of what we refuse derives from one of these: weights, images and settings are
     # ValueErrors, a missing extra is an ImportError, a diverging run a FloatingPointError.
@@ -279,5 +280,5 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         app(words)
     except causes as error:
-        sys.stderr.write(f"niteru: {error}\n")
+        sys.stderr.write(f"niteru: {in_words(error)}\n")
         sys.exit(1)

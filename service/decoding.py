@@ -166,6 +166,18 @@ class Decoders:
         order = Order(preprocessing, mask_bytes=len(data))
         return self._ask(order, data, photo).reshape(preprocessing.size, preprocessing.size)
 
+    def warm(self) -> None:
+        """Start one process, so that the first photo need not wait for that.
+
+        Raises:
+            RuntimeError: It does not start.
+        """
+        worker = self.free.get()
+        try:
+            worker = worker or self.start()
+        finally:
+            self.free.put(worker)
+
     def _ask(self, order: Order, *files: bytes) -> Pixels:
         """What a process answers, as it comes: (N,) uint8."""
         worker = self.free.get()

@@ -1,7 +1,8 @@
 """A manifest as CSV: comma-separated, UTF-8, with a header.
 
-A column whose every value is a number holds numbers, an empty cell of it nothing; every other
-column holds texts. ``007`` is a text: what looks like an article number stays one.
+A column whose every value is a number holds numbers, one of only ``true`` and ``false`` holds
+truths, and an empty cell of either nothing; every other column holds texts. ``007`` is a text: what
+looks like an article number stays one.
 """
 
 import csv
@@ -17,7 +18,9 @@ WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 DECIMAL = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d{1,2})?")
 BOM = b"\xef\xbb\xbf"
 
-Kind = type[int] | type[float]
+TRUTHS = {"true": True, "false": False}  # in small letters or not
+
+Kind = type[int] | type[float] | type[bool]
 Kinds = Mapping[str, Kind]
 
 
@@ -36,31 +39,33 @@ def csv_lines(source: Source, kinds: Kinds) -> Iterator[Line]:
 
 
 def convert(kind: Kind | None, text: str) -> Scalar:
-    """The value of a cell: a text as it is, a number, or nothing for an empty cell of numbers."""
+    """The value of a cell: a text as it is, a number or truth, or nothing for an empty cell."""
     if kind is None:
         return text
+    if kind is bool:
+        return TRUTHS.get(text.lower())
     return kind(text) if text else None
 
 
 def find_kinds(source: Source) -> Kinds:
-    """The columns of numbers and whether they are whole; reads the file once.
+    """The columns of numbers, whether they are whole, and of truths; reads the file once.
 
     Raises:
         CatalogueError: As ``csv_lines``.
     """
     whole: dict[str, bool] = {}
     decimal: dict[str, bool] = {}
+    truth: dict[str, bool] = {}
     for _, cells in read_cells(source):
         for name, text in cells.items():
             if text:
                 whole[name] = whole.get(name, True) and bool(WHOLE.fullmatch(text))
                 decimal[name] = decimal.get(name, True) and bool(DECIMAL.fullmatch(text))
+                truth[name] = truth.get(name, True) and text.lower() in TRUTHS
     texts = {ID, *PHOTO}
-    return {
-        name: int if whole[name] else float
-        for name, numbers in decimal.items()
-        if numbers and name not in texts
-    }
+    kinds: dict[str, Kind] = {name: bool for name, truths in truth.items() if truths}
+    kinds |= {name: int if whole[name] else float for name, is_ in decimal.items() if is_}
+    return {name: kind for name, kind in kinds.items() if name not in texts}
 
 
 def read_cells(source: Source) -> Iterator[tuple[int, dict[str, str]]]:

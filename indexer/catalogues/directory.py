@@ -11,6 +11,9 @@ from indexer.errors import CatalogueError
 from indexer.protocols import Entry
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+# Of photos that cannot be read. They are entries, so that the report names them: who has photos of
+# a phone would otherwise miss items and not know why. One beside its readable copy is passed over.
+UNREADABLE = frozenset({".heic", ".heif", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 
 Inode = tuple[int, int]
 
@@ -51,6 +54,10 @@ class DirectoryCatalogue:
             return
         photos = [file.name for file in found.files if suffix_of(file.name) in SUFFIXES]
         yield from name_photos(folder, prefix, photos)
+        copied = {Path(name).stem for name in photos}
+        others = [f.name for f in found.files if suffix_of(f.name) in UNREADABLE]
+        unread = {Path(name).stem: name for name in others if Path(name).stem not in copied}
+        yield from name_photos(folder, prefix, list(unread.values()))
         for name in found.folders:
             yield from self._walk(folder / name, f"{prefix}{name}/", above | {inode})
 

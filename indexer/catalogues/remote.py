@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from indexer.catalogues.directory import SUFFIXES
+from indexer.catalogues.directory import SUFFIXES, UNREADABLE
 from indexer.catalogues.listing import list_folder
 from indexer.catalogues.photos import read_photo
 from indexer.catalogues.places import join, name_of, open_file, remote_errors
@@ -59,6 +59,12 @@ class RemoteCatalogue:
                     f"'{taken[item_id]}' and '{url}' would both be the item '{item_id}': an id is "
                     "the path without its ending. Rename one of them."
                 )
+        for file in found.files:
+            inside = PurePosixPath(name_of(folder, prefix + file.name))
+            item_id, url = str(inside.with_suffix("")), join(folder, file.name)
+            if inside.suffix.lower() in UNREADABLE and item_id not in taken:
+                taken[item_id] = url
+                yield Entry(item_id, url, status=file.status)
         for name in found.folders:
             yield from self._walk(join(folder, name), f"{prefix}{name}/", taken)
 

@@ -15,6 +15,20 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 50_000_000
+# What people send for a photo and is none that is read, by how it begins; HEIC and AVIF by their
+# brand, which stands after the length of the first box.
+OTHERS = {
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"ftypheic": "HEIC",
+    b"ftypheix": "HEIC",
+    b"ftypmif1": "HEIC",
+    b"ftypavif": "AVIF",
+}
 # What has to be done to an image, by its EXIF orientation, so that it stands upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -71,8 +85,8 @@ def decode_image(
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ImageError(
             "unsupported_format",
-            f"Not an image that can be read: {len(data)} bytes that begin with {data[:8]!r}. "
-            f"Send {', '.join(FORMATS)}.",
+            f"Not an image that can be read: {len(data)} bytes that begin with {data[:8]!r}"
+            f"{which_is(data)}. Send {', '.join(FORMATS)}.",
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageError("too_many_pixels", f"{error} Send at most {max_pixels:,}.") from error
@@ -95,6 +109,14 @@ def decode_image(
         raise ImageError(
             "corrupt", f"The {image.format} is damaged or cut off: {error}. Send it again."
         ) from error
+
+
+def which_is(data: bytes) -> str:
+    """``", which is GIF"`` for instance; nothing for what is not known."""
+    for beginning, name in OTHERS.items():
+        if data[4 if beginning.startswith(b"ftyp") else 0 :].startswith(beginning):
+            return f", which is {name}"
+    return ""
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ thus refused before it is run. The seal is two ``metadata_props`` in ONNX's own 
 buffers: what is appended to a message is merged into it), so every ONNX tool reads the file.
 """
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from models.training.weights import WeightsError, fingerprint_weights, write_ato
 ENCODER = "encoder.onnx"
 INPUT, OUTPUT = "pixels", "vectors"
 FINGERPRINT, DIGEST = "niteru.fingerprint", "niteru.sha256"
+
+
+def keep_from_telling() -> None:
+    """Keep ONNX Runtime from telling its makers where it runs; call this before it is imported.
+
+    Its packages send events of every session from 1.3x on, and what is set once it is imported does
+    not stop them. Who wants that sets ``ORT_DISABLE_TELEMETRY=0``.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class EncoderError(WeightsError):

@@ -1,5 +1,6 @@
 """What commands share: progress bars, stopping politely, printing data."""
 
+import errno
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -21,6 +23,27 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """A word to the person at the terminal: to standard error, so that data stays data."""
     print(text, file=sys.stderr, flush=True)
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, and what to do, also where the system tells no more than a number."""
+    if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
+        return str(error)
+    name = f"'{os.fsdecode(error.filename)}'" if isinstance(error.filename, str | bytes) else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" of {name}" if name else ""
+        return f"The disk{where} is full. Make room, and run the same command again."
+    if not name:
+        return str(error)
+    if error.errno == errno.ENOENT:
+        # What a program that was asked for says as well, but paths are what is mistyped.
+        return f"There is no {name}; looked for from the folder '{Path.cwd()}'."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"{name} cannot be read or written by this user ({error.strerror}). Change its "
+            "permissions, or choose another place."
+        )
+    return f"{name}: {error.strerror}."
 
 
 def cores() -> int:

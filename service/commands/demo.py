@@ -15,6 +15,7 @@ from statistics import median
 from indexer.catalogues import open_catalogue
 from indexer.runtime import load_embedder
 from indexer.sample import Factor, write_catalogue, write_queries
+from service.binding import check_address
 from service.commands.console import Bar, say
 from service.commands.indexing import index_with_bar
 from service.commands.pictures import Row, draw_results
@@ -58,9 +59,11 @@ def run_demo(
     """Render, index, serve, query; then stay up, or with ``once`` judge the answers.
 
     Raises:
+        AddressError: The port is taken.
         DemoError: The server did not start, or too few answers were right.
     """
-    embedder = load_embedder(weights)  # first: without weights nothing else is worth a wait
+    check_address("127.0.0.1", port)  # first: without these two nothing else is worth a wait
+    embedder = load_embedder(weights)
     with timed(f"rendered {items:,} items and {queries} photos of them on other backgrounds"):
         catalogue = folder / "catalogue"
         render(catalogue, items=items)

@@ -1,5 +1,6 @@
 """``niteru search`` and ``niteru embed``: a few photos, without a server."""
 
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,12 +11,15 @@ import numpy as np
 from indexer.engines.choice import EngineChoice
 from indexer.filters import Filter, parse_filter
 from indexer.masking import mask
-from indexer.protocols import Embedder, Item, Pixels
+from indexer.protocols import Embedder, Engine, Item, Pixels
 from indexer.runtime import Runtime, load_embedder
 from models.images import Crop, ImageError
 from service.commands.console import print_json, say
 from service.commands.pictures import Row, draw_results
 from service.selection import Choice, Selection, choose
+from service.settings import hint
+
+SHOWN = 3  # values of an attribute, where a filter lets nothing pass
 
 
 def read_pixels(path: Path, embedder: Embedder, crop: Crop | None = None) -> Pixels:
@@ -58,6 +62,8 @@ def run_search(
             [(c, c.item) for c in choose(engine, vector, wanted) if c.item is not None]
             for vector in vectors
         ]
+        if wanted.where is not None and not engine.count(wanted.where):
+            say(why_nothing(engine, wanted.where))
     answers = [[_line(choice, item) for choice, item in pairs] for pairs in chosen]
     if picture is not None:
         found = [tuple(item.uri for _, item in pairs) for pairs in chosen]
@@ -70,6 +76,20 @@ def run_search(
         return
     for image, answer in zip(images, answers, strict=True):
         _print_answer(image, answer)
+
+
+def why_nothing(engine: Engine, where: Filter) -> str:
+    """What may be wrong with a filter that no item passes: a name, or the kind of a value."""
+    there = engine.facets(most=SHOWN)
+    told = ["No item passes the filter."]
+    for key in sorted(where.keys()):
+        if key in there:
+            values = ", ".join(json.dumps(v, ensure_ascii=False) for v, _ in there[key].values)
+            told.append(f"'{key}' is {values}{', …' if there[key].distinct > SHOWN else ''}.")
+        else:
+            known = f" There are: {', '.join(sorted(there)) or 'none at all'}."
+            told.append(f"No item has an attribute '{key}'.{hint(key, there) or known}")
+    return " ".join(told)
 
 
 def _line(choice: Choice, item: Item) -> dict[str, Any]:

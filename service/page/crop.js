@@ -5,10 +5,16 @@ import { el, fill } from "./dom.js";
 const LEAST = 0.04; // of a side; a smaller box was a click
 const STEP = 0.02;
 
-/** Show a photo to be cropped in a place; `changed(blob)` is told what is within the box. */
+const LONGEST = 1024; // pixels of a part that is sent as a photo of its own
+
+/**
+ * Show a photo to be cropped in a place. `changed(box, cut)` is told the box as the API takes it,
+ * "left,top,right,bottom" as shares of the photo, and what makes a photo of what is within; both
+ * are null without a box.
+ */
 export async function cropper(place, file, changed) {
-  const url = URL.createObjectURL(file);
-  const image = el("img", { src: url, alt: "Your photo" });
+  const image = el("img", { src: URL.createObjectURL(file), alt: "Your photo" });
+  image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
   const frame = el("div", {
     class: "frame", tabIndex: 0, role: "group",
     "aria-label": "Draw a box around the item. With keys: Enter makes a box, arrows move it, with shift they change its size, Escape removes it.",
@@ -27,7 +33,9 @@ export async function cropper(place, file, changed) {
   }
   function tell() {
     draw();
-    cut(image, box).then((blob) => changed(blob || file));
+    if (!box) return changed(null, null);
+    const part = [...box];
+    return changed(corners(part), () => cut(image, part));
   }
   const at = (event) => {
     const around = frame.getBoundingClientRect();
@@ -68,18 +76,22 @@ export async function cropper(place, file, changed) {
     event.preventDefault();
     tell();
   });
-  return () => URL.revokeObjectURL(url);
 }
 
 const clamp = (value, low = 0, high = 1) => Math.min(Math.max(value, low), high);
 const inPhoto = ([x, y, width, height]) => [clamp(x, 0, 1 - width), clamp(y, 0, 1 - height), width, height];
 
-/** What is within the box, as a picture of its own; null without a box. */
+const corners = ([left, top, width, height]) =>
+  [left, top, left + width, top + height].map((share) => clamp(share).toFixed(4)).join(",");
+
+/** What is within a box as a photo of its own: small, since it is not looked at more closely. */
 async function cut(image, box) {
-  if (!box) return null;
-  const [left, top, width, height] = box.map((share, i) =>
-    Math.round(share * (i % 2 ? image.naturalHeight : image.naturalWidth)));
-  const canvas = new OffscreenCanvas(Math.max(width, 1), Math.max(height, 1));
-  canvas.getContext("2d").drawImage(image, -left, -top);
-  return canvas.convertToBlob({ type: "image/png" });
+  const [left, top, width, height] = box.map((share, i) => share * (i % 2 ? image.naturalHeight : image.naturalWidth));
+  const scale = Math.min(1, LONGEST / Math.max(width, height));
+  const canvas = new OffscreenCanvas(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff"; // as the server has it behind what is transparent
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
 }

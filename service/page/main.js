@@ -33,6 +33,7 @@ document.addEventListener("key-wanted", askForKey);
 byId("key-dialog").addEventListener("close", () => {
   if (byId("key-dialog").returnValue !== "save") return;
   useKey(byId("key").value.trim());
+  document.dispatchEvent(new CustomEvent("key-given"));
   see();
 });
 addEventListener("hashchange", see);

@@ -5,8 +5,10 @@ import { cropper } from "./crop.js";
 import { attempt, byId, el, fill, tell } from "./dom.js";
 import { filter, openFilters } from "./filters.js";
 
-// What is searched with: the photo, if any, and items for and against.
-const asked = { photo: null, plus: [], minus: [] };
+// What is searched with: the photo, if any, with the box on it; and items for and against.
+const NOTHING = { photo: null, box: null, cut: null };
+const asked = { ...NOTHING, plus: [], minus: [] };
+const SUGGESTED = 12; // items, as long as nothing is searched with
 let opened = false;
 let running = null; // aborts the search before
 let offset = 0;
@@ -33,7 +35,20 @@ export function openSearch() {
   byId("more").addEventListener("click", () => search({ further: true }));
   byId("clear").addEventListener("click", clear);
   byId("explain").addEventListener("click", explain);
-  attempt(byId("status"), count);
+  document.addEventListener("key-given", () => { tell(byId("status"), ""); begin(); again(); });
+  begin();
+}
+
+/** Ask what the catalogue holds. */
+const begin = () => attempt(byId("status"), async () => { await count(); await suggest(); });
+
+/** Some items from all over the catalogue, for who has no photo at hand. */
+async function suggest() {
+  const { places } = await read("v1/map");
+  const some = Array.from({ length: Math.min(SUGGESTED, places.length) },
+    (_, i) => places[Math.floor((i * places.length) / Math.min(SUGGESTED, places.length))]);
+  fill(byId("suggested"), some.map((place) => el("li", {}, opener(place))));
+  byId("suggestion").hidden = !some.length;
 }
 
 async function count() {
@@ -46,11 +61,11 @@ async function count() {
 
 async function take(file) {
   if (!file) return;
-  Object.assign(asked, { photo: file, plus: [], minus: [] });
+  Object.assign(asked, { ...NOTHING, photo: file, plus: [], minus: [] });
   byId("crop").hidden = false;
   await attempt(byId("status"), async () => {
     try {
-      await cropper(byId("crop"), file, (blob) => { asked.photo = blob; search(); });
+      await cropper(byId("crop"), file, (box, cut) => { Object.assign(asked, { box, cut }); search(); });
     } catch {
       byId("crop").hidden = true; // the browser cannot show it; the server says what is wrong
     }
@@ -59,13 +74,13 @@ async function take(file) {
 }
 
 export function searchWithItem(id) {
-  Object.assign(asked, { photo: null, plus: [id], minus: [] });
+  Object.assign(asked, { ...NOTHING, plus: [id], minus: [] });
   byId("crop").hidden = true;
   search();
 }
 
 function clear() {
-  Object.assign(asked, { photo: null, plus: [], minus: [] });
+  Object.assign(asked, { ...NOTHING, plus: [], minus: [] });
   byId("crop").hidden = true;
   byId("photo").value = "";
   history.replaceState(null, "", "#search");
@@ -97,13 +112,14 @@ function options() {
   return given;
 }
 
-function request(given) {
-  const { photo, plus, minus } = asked;
+async function request(given) {
+  const { photo, box, cut, plus, minus } = asked;
   if (!photo && plus.length === 1 && !minus.length) return { json: { item_id: plus[0], ...given } };
   if (!photo) return { json: { positives: plus, negatives: minus, ...given } };
   const form = new FormData();
-  if (plus.length || minus.length) form.append("positives", photo, "photo");
+  if (plus.length || minus.length) form.append("positives", cut ? await cut() : photo, "photo");
   else form.append("image", photo, "photo");
+  if (box && !form.has("positives")) form.append("crop", box);
   for (const id of plus) form.append("positives", id);
   for (const id of minus) form.append("negatives", id);
   for (const [name, value] of Object.entries(given)) form.append(name, value);
@@ -120,7 +136,7 @@ async function search({ further = false } = {}) {
   tell(line, "Searching …");
   const well = await attempt(line, async () => {
     if (!asked.photo && !asked.plus.length) throw new Error("Add something that the items should look like.");
-    const answer = await read("v1/search", { ...request({ ...options(), offset }), signal });
+    const answer = await read("v1/search", { ...(await request({ ...options(), offset })), signal });
     const cards = answer.items.map(card);
     if (further) byId("results").append(...cards);
     else fill(byId("results"), cards);
@@ -132,12 +148,27 @@ async function search({ further = false } = {}) {
   byId("explanation").hidden = true;
 }
 
+/** The photo of an item, which searches with it. */
+function opener({ id, image }) {
+  const picture = show(el("img", { alt: `Item ${id}`, loading: "lazy" }), `${image}?side=320`);
+  return el("button", { class: "open", type: "button", title: "Search with this item", onclick: () => { location.hash = `search/${encodeURIComponent(id)}`; } }, picture);
+}
+
+/** What is known of an item, in a few words: a text speaks for itself, a number does not. */
+function known({ id, attributes }) {
+  const word = ([key, value]) => {
+    if ([null, false, "false", id].includes(value)) return null;
+    if ([true, "true"].includes(value)) return key;
+    return typeof value === "number" ? `${key} ${value}` : value;
+  };
+  return Object.entries(attributes).map(word).filter((said) => said !== null).slice(0, 3);
+}
+
 function card(item) {
-  const picture = show(el("img", { alt: `Item ${item.id}`, loading: "lazy" }), `${item.image}?side=320`);
-  const facts = Object.values(item.attributes).filter((value) => value !== null && value !== item.id).slice(0, 3);
+  const facts = known(item);
   const copies = item.collapsed.length ? ` and ${item.collapsed.length} near-copies` : "";
   return el("li", {},
-    el("button", { class: "open", type: "button", title: "Search with this item", onclick: () => { location.hash = `search/${encodeURIComponent(item.id)}`; } }, picture),
+    opener(item),
     el("div", { class: "said" },
       el("span", { class: "score" }, item.score.toFixed(3)), ` ${item.id}${copies}`,
       facts.length ? el("div", { class: "hint" }, facts.join(" · ")) : null),
@@ -163,6 +194,7 @@ async function explain() {
   await attempt(line, async () => {
     const form = new FormData();
     form.append("image", asked.photo, "photo");
+    if (asked.box) form.append("crop", asked.box);
     const answer = await call("v1/explain", { method: "POST", body: form, headers: { Accept: "image/png" } });
     const url = URL.createObjectURL(await answer.blob());
     fill(byId("explanation"),

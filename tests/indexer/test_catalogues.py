@@ -35,6 +35,13 @@ def test_directory_gives_photos_of_all_endings_in_order(tmp_path, put_photo) -> 
     assert catalogue.name == str(tmp_path)
 
 
+def test_directory_names_photos_that_cannot_be_read_unless_a_copy_can(tmp_path, put_photo) -> None:
+    for name in ("a.jpg", "a.HEIC", "b.heic", "b.gif", "c/d.tiff", "c/e.mov"):
+        put_photo(tmp_path / name)
+    found = [(entry.id, Path(entry.uri).name) for entry in open_catalogue(tmp_path)]
+    assert found == [("a", "a.jpg"), ("b", "b.heic"), ("c/d", "d.tiff")]
+
+
 def test_directory_reports_both_files_of_one_id(tmp_path, put_photo) -> None:
     put_photo(tmp_path / "shop/red.jpg")
     put_photo(tmp_path / "shop/red.png")
@@ -67,19 +74,39 @@ def test_directory_that_cannot_be_listed_is_an_error(tmp_path) -> None:
 def test_csv(tmp_path) -> None:
     path = tmp_path / "items.csv"
     path.write_bytes(
-        b"\xef\xbb\xbfid,path,price,size,stock,note\r\n"
-        b'007,img/a.jpg,12.50,38,3,"red, with\nbow"\r\n'
+        b"\xef\xbb\xbfid,path,price,size,stock,note,sold,new,odd\r\n"
+        b'007,img/a.jpg,12.50,38,3,"red, with\nbow",true,FALSE,true\r\n'
         b"\r\n"
-        b"8,/abs/b.jpg,,M,,\r\n"
+        b"8,/abs/b.jpg,,M,,,False,,maybe\r\n"
     )
     catalogue = open_catalogue(path)
     assert list(catalogue) == [
         Entry(
             "007",
             str(tmp_path / "img/a.jpg"),
-            {"price": 12.5, "size": "38", "stock": 3, "note": "red, with\nbow"},
+            {
+                "price": 12.5,
+                "size": "38",
+                "stock": 3,
+                "note": "red, with\nbow",
+                "sold": True,
+                "new": False,
+                "odd": "true",
+            },
         ),
-        Entry("8", "/abs/b.jpg", {"price": None, "size": "M", "stock": None, "note": ""}),
+        Entry(
+            "8",
+            "/abs/b.jpg",
+            {
+                "price": None,
+                "size": "M",
+                "stock": None,
+                "note": "",
+                "sold": False,
+                "new": None,
+                "odd": "maybe",
+            },
+        ),
     ]
 
 

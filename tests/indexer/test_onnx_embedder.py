@@ -161,3 +161,12 @@ def test_the_shipped_encoder_gives_torch_vectors_of_real_photos(real_data):
     pixels = np.stack([graph.preprocessing.read(path.read_bytes()) for path in photos])
     assert len(pixels) == 1000
     assert (graph.embed(pixels) * torch.embed(pixels)).sum(1).min() >= 0.9999
+
+
+def test_onnx_runtime_tells_its_makers_nothing(folder, tmp_path):
+    """Its telemetry would begin by keeping an id of this machine in the home folder."""
+    load = f"load_embedder({str(folder)!r}, runtime='onnx')"
+    code = f"from indexer.runtime import load_embedder; {load}"
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=home, check=True, cwd=ROOT)
+    assert list(tmp_path.rglob("*")) == []

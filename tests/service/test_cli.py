@@ -106,6 +106,11 @@ def test_a_search_is_filtered_by_the_columns_of_the_manifest(shop, photo, tmp_pa
         found = {hit["attributes"]["kind"] for hit in json.loads(niteru(*words).stdout)}
         assert found
         assert kind not in found
+    nothing = json.dumps({"must": [{"key": "knid", "exists": True}, {"key": "kind", "match": 5}]})
+    told = niteru("search", photo, *on_store(shop), "--filter", nothing).stderr
+    assert "No item passes the filter." in told
+    assert "No item has an attribute 'knid'. Did you mean 'kind'?" in told
+    assert "'kind' is \"" in told
     refused = niteru("search", photo, *on_store(shop), "--filter", "{", code=1)
     assert "no JSON" in refused.stderr
 

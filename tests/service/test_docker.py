@@ -28,7 +28,7 @@ def copied():
     for arguments in instructions("COPY"):
         *sources, _ = arguments.split()
         if not sources[0].startswith("--from="):
-            yield from sources
+            yield from (source for source in sources if not source.startswith("--chmod="))
 
 
 def test_all_that_is_copied_is_there_and_is_sent_to_the_builder():
@@ -87,6 +87,23 @@ def test_compose_builds_this_image_and_keeps_it_in_bounds():
     (port,) = services["serve"]["ports"]
     assert port.startswith("127.0.0.1:")
     assert port.endswith(":8000")
+
+
+def test_what_was_begun_is_finished_before_the_container_is_killed():
+    seconds = int(COMPOSE["services"]["serve"]["stop_grace_period"].removesuffix("s"))
+    assert seconds >= Settings(store="s").request_timeout + 20
+    assert COMPOSE["services"]["serve"]["init"] is True
+
+
+@pytest.mark.parametrize("file", sorted(DOCKER.glob("compose*.yaml")), ids=lambda file: file.stem)
+def test_no_read_only_service_has_a_secret_that_is_no_file(file):
+    """Compose copies those into the container, and refuses where it cannot."""
+    told = yaml.safe_load(file.read_text("utf-8"))
+    for kind in ("secrets", "configs"):
+        copied_in = {name for name, source in told.get(kind, {}).items() if "file" not in source}
+        for service in told["services"].values():
+            used = {one if isinstance(one, str) else one["source"] for one in service.get(kind, ())}
+            assert not (service.get("read_only") and used & copied_in)
 
 
 def test_milvus_is_added_to_both_services_and_reached_by_them_alone():

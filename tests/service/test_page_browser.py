@@ -1,15 +1,20 @@
 """The page in a real browser: search, crop, like and not like, filters, map, playground, keys."""
 
+import base64
+import io
 import os
 import re
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from indexer.engines.faiss_engine import FaissEngine
 from service.app import create_app
+from service.client import Client
 from service.settings import Settings
 from tests.service.listening import listening
 
@@ -25,8 +30,11 @@ expect = playwright.expect if CHROMIUM else None
 def start(tmp_path_factory, publish, entries, embedder, gallery, make_weights):
     """Serves the drawn catalogue over a real socket: ``start(api_keys=...)`` -> its address."""
     store = tmp_path_factory.mktemp("page") / "store"
-    kinds = [type(e)(e.id, e.uri, {**e.attributes, "kind": e.id.split("/")[0]}) for e in entries]
-    publish(store, kinds, embedder)
+    known = [
+        type(e)(e.id, e.uri, {**e.attributes, "kind": e.id.split("/")[0], "cost": 5 + number})
+        for number, e in enumerate(entries)
+    ]
+    publish(store, known, embedder)
     make_weights(gallery / "weights" / "sketch_rnn", name="sketch_rnn")
     before = Path.cwd()
     os.chdir(gallery)  # where weights/ is
@@ -66,6 +74,24 @@ def page(browser):
     opened.close()
     # What the server refuses on purpose, the browser logs as well.
     assert not [text for text in wrong if not re.search("status of (401|415|422|501)", text)]
+
+
+# What forms are made of, as the browser does not tell of the bodies that it sends.
+NOTE_FORMS = """
+window.sent = [];
+const append = FormData.prototype.append;
+FormData.prototype.append = function (name, value, ...more) {
+  window.sent.push([name, value instanceof Blob ? [value.type, value.size] : value]);
+  return append.call(this, name, value, ...more);
+};
+"""
+
+
+def photos_of(page):
+    """The files of the forms that were made: field, type and size."""
+    return [
+        (name, *is_) for name, is_ in page.evaluate("() => window.sent") if isinstance(is_, list)
+    ]
 
 
 def results(page):
@@ -120,6 +146,37 @@ def test_filters_have_counts_and_keep_to_what_passes(page, address, folder):
     expect(results(page)).to_have_count(2)
 
 
+def test_a_number_has_a_range_and_keys_go_on_where_they_were(page, address, folder):
+    search(page, address, folder, 9)
+    page.click("#filters-box summary")
+    start, end = page.get_by_label("cost from"), page.get_by_label("cost to")
+    start.fill("8")
+    start.press("Tab")
+    expect(page.locator("#filters-count")).to_have_text("(1)")
+    expect(end).to_be_focused()
+    end.fill("11")
+    end.press("Enter")
+    expect(results(page)).to_have_count(4)
+    expect(end).to_be_focused()
+    start.fill("")
+    start.press("Enter")
+    expect(results(page)).to_have_count(7)
+    page.get_by_role("checkbox", name="hats").press("Space")
+    expect(page.locator("#filters-count")).to_have_text("(2)")
+    expect(page.get_by_role("checkbox", name="hats")).to_be_focused()
+
+
+def test_who_has_no_photo_begins_with_an_item(page, address):
+    page.goto(address)
+    first = page.locator("#suggested button").first
+    expect(page.locator("#suggested li")).to_have_count(12)
+    first.press("Enter")
+    expect(results(page)).not_to_have_count(0)
+    expect(page.locator("#suggestion")).not_to_be_visible()
+    page.click("#clear")
+    expect(page.locator("#suggestion")).to_be_visible()
+
+
 def test_a_box_searches_with_what_is_within(page, address, folder):
     search(page, address, folder, 9)
     first = results(page).first.locator(".score")
@@ -139,6 +196,33 @@ def test_a_box_searches_with_what_is_within(page, address, folder):
     page.keyboard.press("Shift+ArrowRight")
     expect(page.locator("#crop .box")).to_have_count(1)
     expect(first).not_to_have_text("1.000")
+
+
+def test_a_box_is_sent_as_the_crop_of_the_whole_photo(page, address, folder):
+    page.add_init_script(NOTE_FORMS)
+    search(page, address, folder, 9)
+    first = results(page).first.locator(".score")
+    expect(first).to_have_text("1.000")
+    with page.expect_response("**/v1/search") as answered:
+        page.locator("#crop .frame").press("Enter")
+    data = (folder / "9.png").read_bytes()
+    box = "0.2000,0.2000,0.8000,0.8000"
+    assert ["crop", box] in page.evaluate("() => window.sent")
+    assert set(photos_of(page)) == {("image", "image/png", len(data))}  # the file as it is
+    with Client(address) as niteru:
+        expected = niteru.search(data, crop=[0.2, 0.2, 0.8, 0.8], limit=24)
+    found = answered.value.json()["items"]
+    assert [(hit["id"], hit["score"]) for hit in found] == [
+        (hit.id, hit.score) for hit in expected.items
+    ]
+    # Beside examples it is a photo of its own, as these have no crop.
+    page.evaluate("() => { window.sent.length = 0; }")
+    page.locator("#results li .acts button").first.click()
+    expect(page.locator("#examples li")).to_have_count(1)
+    expect(page.locator("#status")).to_contain_text("items, in")
+    ((name, kind, _),) = photos_of(page)
+    assert (name, kind) == ("positives", "image/jpeg")
+    assert "crop" not in {name for name, _ in page.evaluate("() => window.sent")}
 
 
 def test_what_is_no_photo_is_told_in_the_servers_words(page, address, tmp_path):
@@ -184,19 +268,47 @@ def test_the_playground_shows_pictures_and_stops(page, address):
     expect(page.locator("#play-status")).to_have_text("Stopped.")
 
 
-def test_a_photo_is_completed_and_a_started_sketch_too(page, address, folder):
+def pixels(image):
+    """(H, W, C) uint8 of an image on the page that was sent as Base64."""
+    data = base64.b64decode(image.get_attribute("src").partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def test_a_photo_is_completed_and_a_started_sketch_too(page, address, folder, tmp_path):
     page.goto(f"{address}#play")
     page.select_option("#model", "pixelcnn")
     page.select_option("#task", "completions")
     page.click("#draw")
-    expect(page.locator("#play-status")).to_have_text("Choose a photo first.")
+    expect(page.locator("#play-status")).to_contain_text("Choose a photo first")
     page.set_input_files("#play-photo", folder / "9.png")
     page.fill("#n", "2")
     page.click("#draw")
     expect(page.locator("#sheet img")).to_have_count(2)
     expect(page.locator("#play-status")).to_have_text("Done.")
+    # All but the last rows of a picture that was drawn: those are kept, exactly.
+    page.locator("#sheet button").first.click()
+    expect(page.locator("#play-photo-name")).to_have_text("Picture 1")
+    before = pixels(page.locator("#sheet img").first)
+    half = page.locator("#half").bounding_box()
+    page.mouse.click(half["x"] + 9, half["y"] + 0.75 * half["height"])
+    expect(page.locator("#known")).to_have_value("75")
+    page.fill("#seed", "5")
+    page.click("#draw")
+    expect(page.locator("#play-status")).to_have_text("Done.")
+    after = pixels(page.locator("#sheet img").first)
+    kept = after.shape[0] * 3 // 4
+    assert (after[:kept] == before[:kept]).all()
+    assert (after != before).any()
     page.select_option("#model", "sketch_rnn")
     page.select_option("#task", "sketches/completions")
+    (tmp_path / "a.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg"><path d="M 0 0 L 90 0 L 45 80 Z"/></svg>', "utf-8"
+    )
+    page.set_input_files("#pad-file", tmp_path / "a.svg")
+    expect(page.locator("#pad-name")).to_have_text("a.svg")
+    page.click("#draw")
+    expect(page.locator("#play-status")).to_have_text("Done.")
+    page.click("#pad-clear")
     page.click("#draw")
     expect(page.locator("#play-status")).to_contain_text("Draw the beginning")
     around = page.locator("#pad").bounding_box()
@@ -223,6 +335,8 @@ def test_a_key_is_asked_for_and_used_for_photos_too(page, start, folder):
     expect(page.locator("#key-dialog")).to_be_visible()
     page.fill("#key", "k" * 20)
     page.get_by_role("button", name="Use it").click()
+    expect(page.locator("#suggested li")).to_have_count(12)
+    expect(page.locator("#filters input")).not_to_have_count(0)
     page.set_input_files("#photo", folder / "3.png")
     expect(results(page)).to_have_count(24)
     picture = results(page).first.locator("img")

@@ -230,6 +230,20 @@ def test_a_process_may_not_take_all_memory(decoders):
     assert limits["Max core file size"][0] == "0"
 
 
+def test_a_process_that_was_warmed_decodes_the_first_photo():
+    made = Decoders(max_pixels=MAX_PIXELS, count=2, timeout=20.0)
+    started = []
+    start = made.start
+    made.start = lambda: started.append(start()) or started[-1]
+    made.warm()
+    assert len(started) == 1
+    made.warm()
+    made.read(encoded(scene(), "PNG"), FIT)
+    made.close()
+    assert len(started) == 1
+    assert started[0].process.returncode == 0
+
+
 def test_photos_wait_for_a_free_process(decoders):
     with ThreadPoolExecutor(4) as threads:
         shapes = threads.map(lambda _: decoders.read(PHOTO, FIT).shape, range(12))
