@@ -19,11 +19,12 @@ from indexer.reading import Rows, find_rows_by_id
 # A search that has too few answers, or a tie at its end, looks this many times further.
 WIDEN = 4
 # A filter that lets a smaller part pass is answered by comparing with all that pass: an index has
-# to probe most of its lists to find so few, and still misses some.
-FEW = 0.01
+# to probe most of its lists to find so few, and still misses some; a graph walks past the others.
+FEW, FEW_GRAPH = 0.01, 0.25
 # Otherwise this many times as many lists are probed, and more as less passes: an index that finds
-# .95 unfiltered has to find .99 filtered (tests/indexer/test_filtered_recall.py).
-FILTERED = 12
+# .95 unfiltered has to find .99 filtered (tests/indexer/test_filtered_recall.py). A graph looks at
+# the neighbours of whatever it walks past, and needs less.
+FILTERED, FILTERED_GRAPH = 12, 8
 
 Candidates = tuple[Vectors, Rows]
 
@@ -100,14 +101,16 @@ class Search:
 
     def few(self) -> bool:
         """Whether so little passes that looking at all of it is best."""
-        return self.passing is not None and len(self.passing) < FEW * len(self.view)
+        share = FEW_GRAPH if self.view.opened.graph else FEW
+        return self.passing is not None and len(self.passing) < share * len(self.view)
 
     def effort(self, nprobe: int, lists: int) -> int:
         """Lists to probe, or the length of a graph's list of candidates: more, the less passes."""
         if self.passing is not None and len(self.passing):
             # So that as many vectors are compared, whatever passes: what does not costs a look at
             # one bit.
-            nprobe = math.ceil(FILTERED * nprobe * len(self.view) / len(self.passing))
+            more = FILTERED_GRAPH if self.view.opened.graph else FILTERED
+            nprobe = math.ceil(more * nprobe * len(self.view) / len(self.passing))
         return min(nprobe, lists)
 
     def propose(

@@ -24,7 +24,8 @@ from indexer.protocols import Vectors
 from indexer.reading import Rows, find_embedder, read_change, read_changes
 
 # Of a filter that lets at most so many pass, codes are kept: dim bytes each, looked at in 20 ns.
-CODED = 20_000
+# Beside a graph of more: it has no lists to leave out, and walks past all that does not pass.
+CODED, CODED_BESIDE_GRAPH = 20_000, 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,14 @@ class OpenIndex:
         return is_exact(self.manifest.index)
 
     @property
+    def graph(self) -> bool:
+        """Whether it is a graph, and not lists."""
+        return is_graph(self.manifest.index)
+
+    @property
     def most_effort(self) -> int:
         """The effort beyond which more finds no more."""
-        manifest = self.manifest
-        return manifest.count if is_graph(manifest.index) else manifest.nlist
+        return self.manifest.count if self.graph else self.manifest.nlist
 
 
 def open_index(store: Path, generation: str) -> OpenIndex:
@@ -210,7 +215,8 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
     with all of them is then faster than any index that has to look past what does not pass.
     """
     found = row_set(rows)
-    if not 0 < len(rows) <= CODED or view.opened.manifest.index == FLAT:
+    most = CODED_BESIDE_GRAPH if view.opened.graph else CODED
+    if not 0 < len(rows) <= most or view.opened.manifest.index == FLAT:
         return found
     blocks = list(view.stream(connection, found))
     vectors = np.concatenate([vectors for _, vectors in blocks])
