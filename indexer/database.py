@@ -10,6 +10,7 @@ A change number grows by one with every transaction that changes what can be fou
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,9 @@ from indexer.errors import (
 DATABASE = "items.sqlite"
 APPLICATION_ID = 0x4E495445  # "NITE"
 SCHEMA_VERSION = 1
+# Bytes of items.sqlite-shm, which SQLite makes when it opens a database: without room for them it
+# tells of an error of reading and writing.
+SHARED_MEMORY = 32 << 10
 # FULL: a commit that was acknowledged survives a loss of power, not only of the process.
 WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 BUSY_SECONDS = 10.0
@@ -92,7 +96,8 @@ def explain_database_error(store: Path, error: sqlite3.DatabaseError) -> StoreEr
     # Errors of the sqlite3 module itself carry no code; extended codes keep the kind in 8 bits.
     code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
     path = store / DATABASE
-    if code == sqlite3.SQLITE_FULL:
+    full = code == sqlite3.SQLITE_IOERR and shutil.disk_usage(store).free < SHARED_MEMORY
+    if code == sqlite3.SQLITE_FULL or full:
         return store_full(store)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreBusyError(store, None)

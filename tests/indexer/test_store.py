@@ -1,6 +1,7 @@
 """The truth on the disk: what is stored, who may write, and what is refused."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 import indexer
 from indexer import database
-from indexer.database import DATABASE, SCHEMA_VERSION, ReaderPool, connect
+from indexer.database import DATABASE, SCHEMA_VERSION, ReaderPool, connect, explain_database_error
 from indexer.errors import (
     EmbedderError,
     FingerprintMismatchError,
@@ -224,6 +225,17 @@ def test_a_damaged_database_is_named(store, records) -> None:
     (store / DATABASE).write_bytes(data)
     with pytest.raises(StoreCorruptError, match="backup"), open_writer(store) as writer:
         writer.upsert(records(1), fingerprint="f")
+
+
+def test_an_error_of_reading_is_a_full_disk_where_nothing_more_fits(store, monkeypatch) -> None:
+    """SQLite says so when it cannot make its shared memory."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    store.mkdir(exist_ok=True)
+    assert not isinstance(explain_database_error(store, error), StoreFullError)
+    usage = shutil.disk_usage(store)._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert isinstance(explain_database_error(store, error), StoreFullError)
 
 
 def test_a_full_disk_loses_nothing(store, records, monkeypatch) -> None:
