@@ -29,6 +29,7 @@ from indexer.generations import (
 )
 from indexer.layout import read_layout
 from indexer.locks import PUBLISHER, WRITER, read_pid
+from indexer.manifest import Manifest
 from indexer.masking import mask
 from indexer.own_photos import BEGUN, PHOTOS, prefix_of
 from indexer.reading import count_items, count_vectors, find_embedder, has_changed
@@ -164,6 +165,7 @@ def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding
         )
         return
     embedder = found[0]
+    yield tell_asked(manifest)
     yield from find_without_vector(store, connection, embedder)
     if has_changed(connection, embedder, change=manifest.change, row=manifest.last_row):
         pending = connection.execute(
@@ -176,6 +178,20 @@ def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding
             f"{pending:,} items are not in the built index yet, and found by a scan beside it.",
             f"niteru index CATALOGUE --store {store}" if share > 0.2 else "",
         )
+
+
+def tell_asked(manifest: Manifest) -> Finding:
+    """What was asked of the index that answers, and what it reaches."""
+    asked = manifest.asked
+    told = f"recall@10 {asked.recall:g}"
+    if asked.memory is not None:
+        told += f" within {asked.memory / 1e6:,.1f} MB"
+    size = sum(file.bytes for name, file in manifest.files.items() if name == INDEX)
+    takes = f" and takes {size / 1e6:,.1f} MB" if size else ""
+    return Finding(
+        "note",
+        f"Asked for was {told}: {manifest.index} reached {manifest.recall_at_10:.3f}{takes}.",
+    )
 
 
 def find_without_vector(

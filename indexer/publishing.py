@@ -156,7 +156,7 @@ class LocalGenerations:
                     connection, path, fingerprint=fingerprint, policy=policy, views=views
                 )
                 write_layout(connection, path.with_name(MAP), fingerprint=fingerprint)
-                return contents
+                return contents.model_copy(update={"asked": policy.asked})
 
         return publish(
             writer.store, build, generation_id=generation_id, clock=self.clock, files=self.files

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from indexer.catalogues import open_catalogue
+from indexer.demands import Demands
 from indexer.engines.choice import EngineChoice
 from indexer.errors import IndexerError, StoreBusyError
 from indexer.locks import WRITER, exclusive
@@ -23,6 +24,7 @@ from indexer.runtime import Runtime, load_embedder
 from models.training.weights import WeightsError, list_weights, write_atomically
 from service.errors import (
     CannotReindexError,
+    InvalidRequestError,
     ReindexFailedError,
     ReindexInterruptedError,
     ReindexRunningError,
@@ -65,6 +67,9 @@ class Reindexed:
             items=report.items,
             left_out=len(report.failures),
             failures=[failure.id for failure in report.failures[:TOLD]],
+            recall_at_10=report.recall_at_10,
+            recall_asked=report.recall_asked,
+            memory_asked=report.memory_asked,
             seconds=report.seconds,
         )
 
@@ -99,15 +104,19 @@ class Reindexer:
         self.workers, self.jobs, self.choice = workers, jobs, choice
         self.photos_from, self.runtime = photos_from, runtime
 
-    def submit(self, *, prune: bool, weights: str | None = None) -> Job:
+    def submit(
+        self, *, prune: bool, weights: str | None = None, demands: Demands | None = None
+    ) -> Job:
         """Start a run; it goes on where an earlier one stopped.
 
         Args:
             prune: Delete items that the catalogue has no more.
             weights: By what other than the embedder: a name below ``weights/``.
+            demands: What is asked of the index from now on.
 
         Raises:
             CannotReindexError: The server was told of no catalogue.
+            InvalidRequestError: Memory is asked for, of an engine that has none of its own.
             UnknownWeightsError: There are no weights of that name.
             ReindexRunningError: A run is under way.
         """
@@ -116,6 +125,12 @@ class Reindexer:
                 "This server was told of no catalogue. Start it with the environment variable "
                 "NITERU_CATALOGUE, a folder of photos, a manifest or shards, or run where the "
                 "catalogue is: niteru index CATALOGUE --store STORE."
+            )
+        if demands is not None and demands.memory is not None and self.choice.engine != "faiss":
+            raise InvalidRequestError(
+                f"memory: this server's index lies in {self.choice.engine}, which has its own "
+                "settings for that; it can be asked of an index of faiss only.",
+                extensions={"errors": [{"field": "memory", "message": "not with this engine"}]},
             )
         folder = None if weights is None else find_named(weights)
         for job in self.jobs.newest():
@@ -128,7 +143,7 @@ class Reindexer:
         return self.jobs.submit(
             KIND,
             name_of(catalogue),
-            lambda job: self._run(job, catalogue, folder, prune=prune),
+            lambda job: self._run(job, catalogue, folder, prune=prune, demands=demands),
             lane=LANE,
         )
 
@@ -157,7 +172,15 @@ class Reindexer:
         job.end("failed", error=interrupted)
         self.jobs.remember(job)
 
-    def _run(self, job: Job, catalogue: str, folder: Path | None, *, prune: bool) -> Reindexed:
+    def _run(
+        self,
+        job: Job,
+        catalogue: str,
+        folder: Path | None,
+        *,
+        prune: bool,
+        demands: Demands | None,
+    ) -> Reindexed:
         """Index, telling the job how far it is."""
         # Here, because FAISS comes with it, and a server may have another engine.
         from indexer.pipeline import index_catalogue  # noqa: PLC0415
@@ -182,6 +205,7 @@ class Reindexer:
                     workers=self.workers,
                     batch=BATCH,
                     prune=prune,
+                    demands=demands,
                     progress=note,
                     should_stop=lambda: job.stopping,
                     generations=generations,

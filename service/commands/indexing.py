@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Sequence
 from contextlib import closing, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from indexer.catalogues import open_catalogue
+from indexer.demands import Demands
 from indexer.engines.choice import EngineChoice
-from indexer.engines.choosing import IndexPolicy
 from indexer.generations import Generation
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Catalogue, Embedder
@@ -24,19 +24,6 @@ from service.commands.console import Bar, cores, print_json, say, stop_on_signal
 BATCH = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked of an index.
-
-    Attributes:
-        recall: The recall@10 that it has to reach.
-        memory: Bytes it may take; None is any number.
-    """
-
-    recall: float = 0.95
-    memory: int | None = None
-
-
 def run_index(
     catalogue: str,
     store: Path,
@@ -45,20 +32,19 @@ def run_index(
     runtime: Runtime,
     workers: int | Literal["ray"] | None,
     prune: bool,
-    wanted: Wanted,
+    demands: Demands,
     choice: EngineChoice,
     as_json: bool,
     photos_from: Sequence[str] = (),
 ) -> IndexReport:
     """Bring a store up to date with a catalogue, showing how it goes."""
     embedder = load_embedder(weights, runtime=runtime)
-    policy = IndexPolicy(recall=wanted.recall, memory=wanted.memory)
     chosen = ray_workers(weights, runtime) if workers == "ray" else workers
     # Ray prints what happens to its nodes, and it is no data.
     with redirect_stdout(sys.stderr), closing(choice.generations(store)) as generations:
         report = index_with_bar(
             open_catalogue(catalogue, photos_from=photos_from), store, embedder, chosen,
-            prune=prune, policy=policy, generations=generations,
+            prune=prune, demands=demands, generations=generations,
         )  # fmt: skip
     if as_json:
         print_json(asdict(report) | {"message": report.message})
@@ -92,7 +78,7 @@ def index_with_bar(
     workers: int | Workers | None,
     *,
     prune: bool,
-    policy: IndexPolicy | None = None,
+    demands: Demands | None = None,
     generations: Generations | None = None,
 ) -> IndexReport:
     """Index with a progress bar; an interrupt stops the run with all it has done kept."""
@@ -106,7 +92,7 @@ def index_with_bar(
         with stop_on_signal() as should_stop:
             return index_catalogue(
                 catalogue, store, embedder, workers=workers or cores(), batch=BATCH, prune=prune,
-                policy=policy or IndexPolicy(), progress=show, should_stop=should_stop,
+                demands=demands, progress=show, should_stop=should_stop,
                 generations=generations,
             )  # fmt: skip
     finally:
