@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from indexer.manifest import Asked
-from indexer.publishing import Generations
+from indexer.publishing import Generations, read_last
 
 ANY: Final = "any"
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -38,16 +38,13 @@ class Demands:
 
 
 def read_asked(generations: Generations) -> Asked:
-    """What the generation that answers was made for; if it is damaged, the newest that is not.
+    """What the generation that answers was made for, or the newest that tells.
 
     Raises:
         NoStoreError: There is no store.
     """
-    sound = [told for told in generations.listed() if told.manifest is not None]
-    for told in [*(told for told in sound if told.current), *reversed(sound)]:
-        if told.manifest is not None:
-            return told.manifest.asked
-    return Asked()
+    manifest = read_last(generations)
+    return Asked() if manifest is None else manifest.asked
 
 
 def parse_memory(text: str) -> int | str:

@@ -33,6 +33,7 @@ from indexer.manifest import Manifest
 from indexer.masking import mask
 from indexer.own_photos import BEGUN, PHOTOS, prefix_of
 from indexer.reading import count_items, count_vectors, find_embedder, has_changed
+from indexer.weights_at_hand import find_made_with
 
 Severity = Literal["error", "warning", "note"]
 LOOKED_AT = 200  # photos of items, evenly spaced, that are tried to be read
@@ -166,6 +167,7 @@ def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding
         return
     embedder = found[0]
     yield tell_asked(manifest)
+    yield tell_weights(store, manifest.fingerprint)
     yield from find_without_vector(store, connection, embedder)
     if has_changed(connection, embedder, change=manifest.change, row=manifest.last_row):
         pending = connection.execute(
@@ -191,6 +193,19 @@ def tell_asked(manifest: Manifest) -> Finding:
     return Finding(
         "note",
         f"Asked for was {told}: {manifest.index} reached {manifest.recall_at_10:.3f}{takes}.",
+    )
+
+
+def tell_weights(store: Path, fingerprint: str) -> Finding:
+    """Whether a server that is started here finds the weights of the index that answers."""
+    folder = find_made_with(store, fingerprint)
+    if folder is not None:
+        return Finding("note", f"The weights of the index are in '{folder}'.")
+    return Finding(
+        "note",
+        f"The weights of the index, '{fingerprint}', are neither below weights/ here nor where "
+        "they were.",
+        "A server that is started here needs them: put them below weights/.",
     )
 
 

@@ -15,6 +15,7 @@ from indexer.doctor import (
     examine,
     find_without_vector,
     tell_asked,
+    tell_weights,
 )
 from indexer.engines.choice import EngineChoice
 from indexer.engines.milvus_collection import STORE, Collection
@@ -68,6 +69,7 @@ def look(
         return
     yield Finding("note", f"{len(listed)} generations; '{answering.id}' answers.")
     yield tell_asked(answering.manifest)
+    yield tell_weights(store, answering.manifest.fingerprint)
     yield from compare(generations, connection, answering.manifest, index)
     if fingerprint is not None:
         yield compare_weights(store, answering.manifest.fingerprint, fingerprint)

@@ -27,6 +27,7 @@ from indexer.reading import count_vectors, find_embedder, find_own_without
 from indexer.report import Failure, IndexReport, Progress, Stage
 from indexer.store import StoreWriter, open_writer
 from indexer.views import embed_views
+from indexer.weights_at_hand import fact_of
 from indexer.workers import ThreadWorkers, Workers
 
 REPORTS = "reports"
@@ -48,6 +49,7 @@ def index_catalogue(
     should_stop: Callable[[], bool] = lambda: False,
     policy: IndexPolicy | None = None,
     demands: Demands | None = None,
+    weights: Path | None = None,
     keep: int = 3,
     clock: Clock = utc_now,
     files: FileSystem | None = None,
@@ -67,6 +69,7 @@ def index_catalogue(
         should_stop: Asked between batches; True ends the run early with all it has done stored.
         policy: Which index to build; None is the usual one, for the demands.
         demands: What is asked of the index beside what was asked of the one that answers.
+        weights: The folder of the embedder's weights, which the store remembers.
         keep: How many generations to leave for rollback; the current one stays in any case.
         clock: The time, with its zone.
         files: The steps on the disk.
@@ -93,6 +96,8 @@ def index_catalogue(
             policy=policy or policy_for(demands or Demands(), generations),
             generations=generations,
         )  # fmt: skip
+        if weights is not None:
+            writer.remember(fact_of(embedder.fingerprint), str(weights.absolute()))
         return run.execute(workers=workers, batch=batch, prune=prune, keep=keep)
 
 

@@ -17,6 +17,13 @@ Store = Annotated[Path, typer.Option(help="Folder of the store.")]
 WeightsName = Annotated[
     str, typer.Option(help="A weights folder, or a name below weights/.", show_default=True)
 ]
+WeightsOfStore = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help=f"A folder of weights, or a name below weights/; else the index's, or {WEIGHTS}.",
+    ),
+]
 RuntimeName = Annotated[
     Runtime,
     typer.Option(
@@ -48,7 +55,7 @@ def index(
     ],
     *,
     store: Store,
-    weights: WeightsName = WEIGHTS,
+    weights: WeightsOfStore = None,
     runtime: RuntimeName = "auto",
     workers: Annotated[
         str | None,
@@ -83,7 +90,8 @@ def index(
         raise typer.BadParameter("is for the engine faiss alone.", param_hint="--memory")
     demands = Demands(recall, None if memory is None else read_memory(memory))
     report = run_index(
-        catalogue, store, weights=weights, runtime=runtime, workers=read_workers(workers),
+        catalogue, store, weights=weights, usual=WEIGHTS, runtime=runtime,
+        workers=read_workers(workers),
         prune=prune, demands=demands, choice=choice, as_json=json,
         photos_from=photos_from or (),
     )  # fmt: skip

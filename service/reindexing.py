@@ -10,7 +10,9 @@ import logging
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path, PurePath
+from typing import Literal
 
 from indexer.catalogues import open_catalogue
 from indexer.demands import Demands
@@ -21,7 +23,9 @@ from indexer.masking import mask
 from indexer.protocols import Embedder
 from indexer.report import IndexReport, Progress
 from indexer.runtime import Runtime, load_embedder
-from models.training.weights import WeightsError, list_weights, write_atomically
+from indexer.weights_at_hand import has_fingerprint
+from indexer.workers import Workers, ray_workers
+from models.training.weights import WeightsError, find_weights, list_weights, write_atomically
 from service.errors import (
     CannotReindexError,
     InvalidRequestError,
@@ -81,11 +85,15 @@ class Reindexer:
         catalogue: What to index; None if the server was told of none.
         store: Where to.
         embedder: By what: the one that embeds the queries.
-        workers: Threads that read and embed.
+        workers: Threads that read and embed, or ``ray`` for the machines of a Ray cluster.
         jobs: Where the work is done.
         choice: The engine that is published to.
         photos_from: URLs that a manifest may lead to beside its own place.
         runtime: What embeds with other weights.
+        weights: The embedder's, by folder or by name; None if nobody knows.
+
+    Raises:
+        ImportError: Ray is asked for and not installed.
     """
 
     def __init__(
@@ -94,15 +102,22 @@ class Reindexer:
         store: Path,
         embedder: Embedder,
         *,
-        workers: int,
+        workers: int | Literal["ray"],
         jobs: Jobs,
         choice: EngineChoice,
         photos_from: Sequence[str] = (),
         runtime: Runtime = "auto",
+        weights: str | None = None,
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
         self.workers, self.jobs, self.choice = workers, jobs, choice
         self.photos_from, self.runtime = photos_from, runtime
+        self.weights = weights
+        if workers == "ray" and find_spec("ray") is None:
+            raise ImportError(
+                "NITERU_REINDEX_WORKERS is ray, which needs another package. Install it on every "
+                "node with: pip install '.[ray]', or set a number of threads."
+            )
 
     def submit(
         self, *, prune: bool, weights: str | None = None, demands: Demands | None = None
@@ -197,15 +212,18 @@ class Reindexer:
             embedder = self.embedder
             if folder is not None:
                 embedder = load_embedder(folder, runtime=self.runtime)
+            elif self.weights is not None and has_fingerprint(self.weights, embedder.fingerprint):
+                folder = find_weights(self.weights)
             with closing(self.choice.generations(self.store)) as generations:
                 report = index_catalogue(
                     open_catalogue(catalogue, photos_from=self.photos_from),
                     self.store,
                     embedder,
-                    workers=self.workers,
+                    workers=self._workers(folder),
                     batch=BATCH,
                     prune=prune,
                     demands=demands,
+                    weights=folder,
                     progress=note,
                     should_stop=lambda: job.stopping,
                     generations=generations,
@@ -228,6 +246,18 @@ class Reindexer:
         if report.stopped:
             raise StoppedError
         return Reindexed(report)
+
+    def _workers(self, folder: Path | None) -> int | Workers:
+        """Where photos are read and embedded, by weights that lie in a folder.
+
+        Raises:
+            WeightsError: Ray is to load weights of which nobody knows where they are.
+        """
+        if self.workers != "ray":
+            return self.workers
+        if folder is None:
+            raise WeightsError("Ray's nodes need the weights' folder, and it is not known here.")
+        return ray_workers(folder, self.runtime, batch=BATCH)
 
 
 def name_of(catalogue: str) -> str:
