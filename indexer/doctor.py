@@ -174,10 +174,15 @@ def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding
             "SELECT count(*) FROM vectors WHERE embedder = ? AND removed IS NULL AND row > ?",
             (embedder, manifest.last_row),
         ).fetchone()[0]
-        share = pending / max(manifest.count, 1)
+        gone = connection.execute(
+            "SELECT count(*) FROM vectors WHERE embedder = ? AND removed > ? AND row <= ?",
+            (embedder, manifest.change, manifest.last_row),
+        ).fetchone()[0]
+        share = max(pending, gone) / max(manifest.count, 1)
         yield Finding(
             "warning" if share > 0.2 else "note",
-            f"{pending:,} items are not in the built index yet, and found by a scan beside it.",
+            f"{pending:,} items are not in the built index yet, and found by a scan beside it; "
+            f"{gone:,} of those in it were changed or deleted since, and are passed over.",
             f"niteru index CATALOGUE --store {store}" if share > 0.2 else "",
         )
 

@@ -8,7 +8,7 @@ queries changes before the last step.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from indexer.catalogues.memory import MemoryCatalogue
 from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, storage_errors
 from indexer.demands import Demands, read_asked
+from indexer.engines.candidates import ROW_NUMBER
 from indexer.engines.choosing import IndexPolicy
 from indexer.errors import NothingToIndexError
 from indexer.filesystem import FileSystem, LocalFileSystem
@@ -93,7 +94,7 @@ def index_catalogue(
         run = Run(
             catalogue=catalogue, writer=writer, pool=pool, embedder=embedder, total=total,
             progress=progress, should_stop=should_stop, clock=clock, files=files,
-            policy=policy or policy_for(demands or Demands(), generations),
+            policy=policy or policy_for(demands or Demands(), generations, embedder.dim),
             generations=generations,
         )  # fmt: skip
         if weights is not None:
@@ -101,10 +102,18 @@ def index_catalogue(
         return run.execute(workers=workers, batch=batch, prune=prune, keep=keep)
 
 
-def policy_for(demands: Demands, generations: Generations) -> IndexPolicy:
-    """The usual policy, for what is asked now and was asked of the index that answers."""
+def policy_for(demands: Demands, generations: Generations, dim: int) -> IndexPolicy:
+    """The usual policy, for what is asked now and was asked of the index that answers.
+
+    Where even a small catalogue's vectors, of ``dim`` numbers, do not fit into the asked memory, an
+    index is chosen for it as for a large one.
+    """
     asked = demands.after(read_asked(generations))
-    return IndexPolicy(recall=asked.recall, memory=asked.memory)
+    usual = IndexPolicy(recall=asked.recall, memory=asked.memory)
+    if asked.memory is None:
+        return usual
+    fitting = asked.memory // (4 * dim + ROW_NUMBER)
+    return replace(usual, flat_limit=min(usual.flat_limit, fitting))
 
 
 def count_entries(catalogue: Catalogue, progress: Callable[[Progress], None]) -> int:

@@ -35,6 +35,24 @@ def test_what_was_asked_is_asked_again_until_something_else_is(run, store, photo
     assert not run().published
 
 
+def test_the_memory_of_a_small_catalogue_is_bounded_too(run, store, photos, put_photo):
+    for seed in range(200):
+        put_photo(photos / f"{seed}.png", 100 + seed)
+    count = run().items
+    dim = current(store).manifest.dim
+    flat = (4 * dim + 8) * count
+    run(demands=Demands(0.5, flat))
+    assert current(store).manifest.index == "Flat"
+    report = run(demands=Demands(0.5, flat - 1))
+    assert report.published
+    manifest = current(store).manifest
+    assert manifest.index != "Flat"
+    assert manifest.curve[-1].bytes_per_item * count < flat
+    with pytest.raises(GenerationError, match="fits into 1,000 bytes"):
+        run(demands=Demands(memory=1000))
+    assert current(store).id == report.generation
+
+
 def test_what_was_not_built_is_not_remembered(run, store, monkeypatch):
     run(demands=Demands(0.9))
     stopped = run(demands=Demands(0.99), should_stop=lambda: True)
