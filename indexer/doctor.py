@@ -20,6 +20,7 @@ from indexer.errors import IndexerError
 from indexer.generations import (
     CURRENT,
     GENERATIONS,
+    INDEX,
     STAGING,
     current,
     list_ids,
@@ -28,9 +29,11 @@ from indexer.generations import (
 )
 from indexer.layout import read_layout
 from indexer.locks import PUBLISHER, WRITER, read_pid
+from indexer.manifest import Manifest
 from indexer.masking import mask
 from indexer.own_photos import BEGUN, PHOTOS, prefix_of
 from indexer.reading import count_items, count_vectors, find_embedder, has_changed
+from indexer.weights_at_hand import find_made_with
 
 Severity = Literal["error", "warning", "note"]
 LOOKED_AT = 200  # photos of items, evenly spaced, that are tried to be read
@@ -163,18 +166,52 @@ def check_index(store: Path, connection: sqlite3.Connection) -> Iterator[Finding
         )
         return
     embedder = found[0]
+    yield tell_asked(manifest)
+    yield tell_weights(store, manifest.fingerprint)
     yield from find_without_vector(store, connection, embedder)
     if has_changed(connection, embedder, change=manifest.change, row=manifest.last_row):
         pending = connection.execute(
             "SELECT count(*) FROM vectors WHERE embedder = ? AND removed IS NULL AND row > ?",
             (embedder, manifest.last_row),
         ).fetchone()[0]
-        share = pending / max(manifest.count, 1)
+        gone = connection.execute(
+            "SELECT count(*) FROM vectors WHERE embedder = ? AND removed > ? AND row <= ?",
+            (embedder, manifest.change, manifest.last_row),
+        ).fetchone()[0]
+        share = max(pending, gone) / max(manifest.count, 1)
         yield Finding(
             "warning" if share > 0.2 else "note",
-            f"{pending:,} items are not in the built index yet, and found by a scan beside it.",
+            f"{pending:,} items are not in the built index yet, and found by a scan beside it; "
+            f"{gone:,} of those in it were changed or deleted since, and are passed over.",
             f"niteru index CATALOGUE --store {store}" if share > 0.2 else "",
         )
+
+
+def tell_asked(manifest: Manifest) -> Finding:
+    """What was asked of the index that answers, and what it reaches."""
+    asked = manifest.asked
+    told = f"recall@10 {asked.recall:g}"
+    if asked.memory is not None:
+        told += f" within {asked.memory / 1e6:,.1f} MB"
+    size = sum(file.bytes for name, file in manifest.files.items() if name == INDEX)
+    takes = f" and takes {size / 1e6:,.1f} MB" if size else ""
+    return Finding(
+        "note",
+        f"Asked for was {told}: {manifest.index} reached {manifest.recall_at_10:.3f}{takes}.",
+    )
+
+
+def tell_weights(store: Path, fingerprint: str) -> Finding:
+    """Whether a server that is started here finds the weights of the index that answers."""
+    folder = find_made_with(store, fingerprint)
+    if folder is not None:
+        return Finding("note", f"The weights of the index are in '{folder}'.")
+    return Finding(
+        "note",
+        f"The weights of the index, '{fingerprint}', are neither below weights/ here nor where "
+        "they were.",
+        "A server that is started here needs them: put them below weights/.",
+    )
 
 
 def find_without_vector(

@@ -131,11 +131,12 @@ class GenerationCorruptError(GenerationError):
 class FingerprintMismatchError(IndexerError):
     """The index and the embedder come from different weights or another preprocessing."""
 
-    def __init__(self, *, found: str, expected: str, where: str) -> None:
+    def __init__(self, *, found: str, expected: str, where: str, at: Path | None = None) -> None:
+        there = "" if at is None else f" (they are in '{at}')"
         super().__init__(
             f"{where} holds vectors of the embedder '{found}', but the embedder in use is "
-            f"'{expected}': their vectors cannot be compared. Use the weights that made the index, "
-            "or index the catalogue again with these: niteru index CATALOGUE --store STORE "
-            "--weights WEIGHTS"
+            f"'{expected}': their vectors cannot be compared. Use the weights that made the index"
+            f"{there}, or index the catalogue again with these: niteru index CATALOGUE "
+            "--store STORE --weights WEIGHTS"
         )
         self.found, self.expected = found, expected

@@ -13,6 +13,7 @@ from indexer.errors import GenerationCorruptError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+RECALL = 0.95  # recall@10 that is asked of an index if nobody says more
 
 
 class Frozen(BaseModel):
@@ -26,6 +27,18 @@ class FileRecord(Frozen):
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     bytes: int = Field(ge=0)
+
+
+class Asked(Frozen):
+    """What was asked of an index.
+
+    Attributes:
+        recall: The recall@10 that it had to reach.
+        memory: Bytes that it might take; None is any number.
+    """
+
+    recall: float = Field(default=RECALL, ge=0, le=1)
+    memory: int | None = Field(default=None, ge=1)
 
 
 class Trial(Frozen):
@@ -67,6 +80,7 @@ class Contents(Frozen):
         recall_views: How many of them are altered photos; the others are made by noise.
         build_seconds: Time to choose, train, fill, write and measure.
         curve: What was tried on the way.
+        asked: What it was chosen for, and what the next one is, unless something else is asked.
     """
 
     engine: Literal["faiss", "milvus"] = "faiss"
@@ -84,6 +98,7 @@ class Contents(Frozen):
     recall_views: int = Field(default=0, ge=0)
     build_seconds: float = Field(ge=0)
     curve: tuple[Trial, ...] = ()
+    asked: Asked = Asked()
 
 
 class Manifest(Contents):

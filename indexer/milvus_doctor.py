@@ -14,6 +14,8 @@ from indexer.doctor import (
     compare_weights,
     examine,
     find_without_vector,
+    tell_asked,
+    tell_weights,
 )
 from indexer.engines.choice import EngineChoice
 from indexer.engines.milvus_collection import STORE, Collection
@@ -66,6 +68,8 @@ def look(
     if answering is None or answering.manifest is None:
         return
     yield Finding("note", f"{len(listed)} generations; '{answering.id}' answers.")
+    yield tell_asked(answering.manifest)
+    yield tell_weights(store, answering.manifest.fingerprint)
     yield from compare(generations, connection, answering.manifest, index)
     if fingerprint is not None:
         yield compare_weights(store, answering.manifest.fingerprint, fingerprint)

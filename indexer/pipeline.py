@@ -8,14 +8,16 @@ queries changes before the last step.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from indexer.catalogues.memory import MemoryCatalogue
 from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, storage_errors
-from indexer.engines.faiss_index import IndexPolicy
+from indexer.demands import Demands, read_asked
+from indexer.engines.candidates import ROW_NUMBER
+from indexer.engines.choosing import IndexPolicy
 from indexer.errors import NothingToIndexError
 from indexer.filesystem import FileSystem, LocalFileSystem
 from indexer.generations import Generation, next_id
@@ -26,6 +28,7 @@ from indexer.reading import count_vectors, find_embedder, find_own_without
 from indexer.report import Failure, IndexReport, Progress, Stage
 from indexer.store import StoreWriter, open_writer
 from indexer.views import embed_views
+from indexer.weights_at_hand import fact_of
 from indexer.workers import ThreadWorkers, Workers
 
 REPORTS = "reports"
@@ -46,6 +49,8 @@ def index_catalogue(
     progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
     policy: IndexPolicy | None = None,
+    demands: Demands | None = None,
+    weights: Path | None = None,
     keep: int = 3,
     clock: Clock = utc_now,
     files: FileSystem | None = None,
@@ -63,7 +68,9 @@ def index_catalogue(
         prune: Delete items that the catalogue has no more.
         progress: Called after each commit and at each stage, in the caller's thread.
         should_stop: Asked between batches; True ends the run early with all it has done stored.
-        policy: Which index to build.
+        policy: Which index to build; None is the usual one, for the demands.
+        demands: What is asked of the index beside what was asked of the one that answers.
+        weights: The folder of the embedder's weights, which the store remembers.
         keep: How many generations to leave for rollback; the current one stays in any case.
         clock: The time, with its zone.
         files: The steps on the disk.
@@ -82,14 +89,31 @@ def index_catalogue(
         workers = ThreadWorkers(workers)
     total = count_entries(catalogue, progress)
     files = files or LocalFileSystem()
+    generations = generations or LocalGenerations(store, clock, files)
     with open_writer(store) as writer, closing(ReaderPool(writer.store)) as pool:
         run = Run(
             catalogue=catalogue, writer=writer, pool=pool, embedder=embedder, total=total,
-            progress=progress, should_stop=should_stop, policy=policy or IndexPolicy(),
-            clock=clock, files=files,
-            generations=generations or LocalGenerations(store, clock, files),
+            progress=progress, should_stop=should_stop, clock=clock, files=files,
+            policy=policy or policy_for(demands or Demands(), generations, embedder.dim),
+            generations=generations,
         )  # fmt: skip
+        if weights is not None:
+            writer.remember(fact_of(embedder.fingerprint), str(weights.absolute()))
         return run.execute(workers=workers, batch=batch, prune=prune, keep=keep)
+
+
+def policy_for(demands: Demands, generations: Generations, dim: int) -> IndexPolicy:
+    """The usual policy, for what is asked now and was asked of the index that answers.
+
+    Where even a small catalogue's vectors, of ``dim`` numbers, do not fit into the asked memory, an
+    index is chosen for it as for a large one.
+    """
+    asked = demands.after(read_asked(generations))
+    usual = IndexPolicy(recall=asked.recall, memory=asked.memory)
+    if asked.memory is None:
+        return usual
+    fitting = asked.memory // (4 * dim + ROW_NUMBER)
+    return replace(usual, flat_limit=min(usual.flat_limit, fitting))
 
 
 def count_entries(catalogue: Catalogue, progress: Callable[[Progress], None]) -> int:
@@ -222,9 +246,10 @@ class Run:
         )
 
     def _publish(self, run: str) -> Generation | None:
-        """Build and publish, unless the current generation is just that already."""
+        """Build and publish, unless the current generation is just what is asked for already."""
         fingerprint = self.embedder.fingerprint
-        if self.generations.covers(self.pool, fingerprint):
+        as_asked = read_asked(self.generations) == self.policy.asked
+        if as_asked and self.generations.covers(self.pool, fingerprint):
             return None
         self._tell("build")
         made = self.generations.publish(
@@ -270,6 +295,8 @@ class Run:
             failures=tuple(sorted(self.done.failures, key=by_id)),
             items=items,
             recall_at_10=manifest.recall_at_10 if manifest else None,
+            recall_asked=self.policy.recall,
+            memory_asked=self.policy.memory,
             seconds=round(seconds, 3),
             collected=tuple(collected),
         )

@@ -82,6 +82,21 @@ class Generations(Protocol):
         ...
 
 
+def read_last(generations: Generations) -> Manifest | None:
+    """The manifest of the generation that answers; if it is damaged, of the newest that is not.
+
+    Its files are not looked at.
+
+    Raises:
+        NoStoreError: There is no store.
+    """
+    listed = generations.listed()
+    for told in [*(told for told in listed if told.current), *reversed(listed)]:
+        if told.manifest is not None:
+            return told.manifest
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class LocalGenerations:
     """FAISS indexes in folders of the store; see ``indexer.generations``.
@@ -156,7 +171,7 @@ class LocalGenerations:
                     connection, path, fingerprint=fingerprint, policy=policy, views=views
                 )
                 write_layout(connection, path.with_name(MAP), fingerprint=fingerprint)
-                return contents
+                return contents.model_copy(update={"asked": policy.asked})
 
         return publish(
             writer.store, build, generation_id=generation_id, clock=self.clock, files=self.files

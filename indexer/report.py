@@ -53,6 +53,8 @@ class IndexReport:
         failures: Photos left out; an item that was indexed earlier keeps its earlier vector.
         items: Items that can be found with this embedder.
         recall_at_10: Measured for the generation that answers, None if there is none.
+        recall_asked: What it has to reach at least.
+        memory_asked: Bytes that an index may take; None is any number.
         seconds: Time the run took.
         collected: Old generations removed.
     """
@@ -72,6 +74,8 @@ class IndexReport:
     failures: tuple[Failure, ...]
     items: int
     recall_at_10: float | None
+    recall_asked: float
+    memory_asked: int | None
     seconds: float
     collected: tuple[str, ...] = ()
 

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from indexer.intake import Batch, Intake
 from indexer.protocols import Entry
+from indexer.runtime import Runtime, load_embedder
 
 T = TypeVar("T")
 Chunks = Iterable[Sequence[Entry]]
@@ -54,6 +57,27 @@ class ThreadWorkers:
     ) -> Generator[Batch]:
         """See ``Workers``; what was begun when it is asked to stop is ended."""
         yield from in_threads(intake.take, chunks, self.threads, should_stop)
+
+
+def ray_workers(weights: Path, runtime: Runtime, *, batch: int) -> Workers:
+    """The machines of a Ray cluster; each opens the weights at the path that they have here.
+
+    Args:
+        weights: Their folder.
+        runtime: What embeds.
+        batch: Photos that are embedded together.
+
+    Raises:
+        ImportError: Ray is not installed; says how to.
+    """
+    try:
+        from indexer.ray_embedding import RayWorkers  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImportError(
+            f"Embedding on a Ray cluster needs another package: {error}. Install it on every "
+            "node with: pip install '.[ray]', or have threads of this machine embed."
+        ) from error
+    return RayWorkers(partial(load_embedder, weights.absolute(), runtime=runtime), batch=batch)
 
 
 def in_threads(

@@ -103,7 +103,9 @@ def serve(
     store: Annotated[Path | None, typer.Option(help="Folder of the store.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help=f"A weights folder, or a name below weights/; else {WEIGHTS}."),
+        typer.Option(
+            help=f"A folder of weights, or a name below weights/; else the index's, or {WEIGHTS}."
+        ),
     ] = None,
     runtime: Annotated[
         Runtime | None,
@@ -122,18 +124,14 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a store over HTTP. What no option says, NITERU_ variables do: see service/README.md."""
-    from indexer.runtime import load_embedder
-    from service.app import run_server
+    from service.commands.serving import run_serve
     from service.settings import load_settings
 
     settings = load_settings(
         WEIGHTS, store=store, weights=weights, runtime=runtime, host=host, port=port,
         engine=engine, milvus_uri=milvus_uri, milvus_name=milvus_name,
     )  # fmt: skip
-    embedder = load_embedder(
-        str(settings.weights), runtime=settings.runtime, threads=settings.embedder_threads
-    )
-    run_server(settings, embedder=embedder)
+    run_serve(settings, named=weights)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import typer
 
 from indexer.engines.choice import MILVUS_NAME, MILVUS_URI
 from service.cli_engine import Engine, MilvusName, MilvusUri, choose_engine
-from service.cli_store import WEIGHTS, Json, RuntimeName, Store, WeightsName
+from service.cli_store import WEIGHTS, Json, RuntimeName, Store, WeightsName, WeightsOfStore
 
 if TYPE_CHECKING:  # it loads numpy and Pillow
     from models.images import Crop
@@ -61,7 +61,7 @@ def search(
     picture: Annotated[
         Path | None, typer.Option(help="Also draw the photos and what was found.")
     ] = None,
-    weights: WeightsName = WEIGHTS,
+    weights: WeightsOfStore = None,
     runtime: RuntimeName = "auto",
     engine: Engine = "faiss",
     milvus_uri: MilvusUri = MILVUS_URI,
@@ -77,7 +77,8 @@ def search(
         score_threshold=threshold, group_by=group_by, group_size=group_size, collapse=collapse,
     )  # fmt: skip
     run_search(
-        images, store, wanted, crop=read_crop(crop, crop_unit), weights=weights, runtime=runtime,
+        images, store, wanted, crop=read_crop(crop, crop_unit), weights=weights, usual=WEIGHTS,
+        runtime=runtime,
         choice=choose_engine(engine, milvus_uri, milvus_name), picture=picture, as_json=json,
     )  # fmt: skip
 
@@ -107,7 +108,7 @@ def explain(
     store: Annotated[
         Path | None, typer.Option(help="Folder of a store: also show the nearest items.")
     ] = None,
-    weights: WeightsName = WEIGHTS,
+    weights: WeightsOfStore = None,
     crop: CropBox = None,
     crop_unit: CropUnit = "fractions",
     draws: Annotated[int, typer.Option(min=1, max=16, help="Pictures to draw.")] = 4,
@@ -123,7 +124,7 @@ def explain(
     from service.commands.explaining import run_explain
 
     run_explain(
-        image, store, crop=read_crop(crop, crop_unit), weights=weights, draws=draws,
+        image, store, crop=read_crop(crop, crop_unit), weights=weights, usual=WEIGHTS, draws=draws,
         nearest=nearest, seed=seed, out=out,
         choice=choose_engine(engine, milvus_uri, milvus_name), as_json=json,
     )  # fmt: skip

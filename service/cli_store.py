@@ -1,6 +1,5 @@
 """The commands for a store's life: index, list, go back, examine."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,12 +11,18 @@ from service.cli_engine import Engine, MilvusName, MilvusUri, choose_engine
 
 WEIGHTS = "pixelvae-clothing"
 RAY: Literal["ray"] = "ray"
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Store = Annotated[Path, typer.Option(help="Folder of the store.")]
 WeightsName = Annotated[
     str, typer.Option(help="A weights folder, or a name below weights/.", show_default=True)
+]
+WeightsOfStore = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help=f"A folder of weights, or a name below weights/; else the index's, or {WEIGHTS}.",
+    ),
 ]
 RuntimeName = Annotated[
     Runtime,
@@ -27,12 +32,18 @@ RuntimeName = Annotated[
 ]
 
 
-def parse_bytes(text: str) -> int:
-    """``2GB``, ``500 MB`` or a number of bytes."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text.upper())
-    if found is None or not float(found[1]):
-        raise typer.BadParameter(f"'{text}' is no amount of memory; expected one like 500MB or 2GB")
-    return int(float(found[1]) * UNITS[found[2]])
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        min=0.5,
+        max=1.0,
+        help="Of ten true neighbours, the share to be found; else as before, at first .95.",
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="The most an index of faiss may take: 500MB, 2GB, or any; else as before."),
+]
 
 
 def index(
@@ -44,7 +55,7 @@ def index(
     ],
     *,
     store: Store,
-    weights: WeightsName = WEIGHTS,
+    weights: WeightsOfStore = None,
     runtime: RuntimeName = "auto",
     workers: Annotated[
         str | None,
@@ -63,33 +74,39 @@ def index(
             help="A bucket or a host that a manifest may lead to beside its own; repeatable.",
         ),
     ] = None,
-    recall: Annotated[
-        float,
-        typer.Option(min=0.5, max=1.0, help="Of ten true neighbours, the share to be found."),
-    ] = 0.95,
-    memory: Annotated[
-        str | None,
-        typer.Option(help="The most an index of faiss may take, such as 500MB or 2GB."),
-    ] = None,
+    recall: Recall = None,
+    memory: Memory = None,
     engine: Engine = "faiss",
     milvus_uri: MilvusUri = MILVUS_URI,
     milvus_name: MilvusName = MILVUS_NAME,
     json: Json = False,
 ) -> None:
     """Embed a catalogue and publish an index of it. Run again, it embeds only what changed."""
-    from service.commands.indexing import Wanted, run_index
+    from indexer.demands import Demands
+    from service.commands.indexing import run_index
 
-    room = None if memory is None else parse_bytes(memory)
     choice = choose_engine(engine, milvus_uri, milvus_name)
-    if room is not None and engine != "faiss":
+    if memory is not None and engine != "faiss":
         raise typer.BadParameter("is for the engine faiss alone.", param_hint="--memory")
+    demands = Demands(recall, None if memory is None else read_memory(memory))
     report = run_index(
-        catalogue, store, weights=weights, runtime=runtime, workers=read_workers(workers),
-        prune=prune, wanted=Wanted(recall, room), choice=choice, as_json=json,
+        catalogue, store, weights=weights, usual=WEIGHTS, runtime=runtime,
+        workers=read_workers(workers),
+        prune=prune, demands=demands, choice=choice, as_json=json,
         photos_from=photos_from or (),
     )  # fmt: skip
     if report.stopped:
         raise typer.Exit(130)
+
+
+def read_memory(text: str) -> int | str:
+    """What ``--memory`` says."""
+    from indexer.demands import parse_memory
+
+    try:
+        return parse_memory(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from error
 
 
 def read_workers(word: str | None) -> int | Literal["ray"] | None:

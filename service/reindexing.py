@@ -10,9 +10,12 @@ import logging
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path, PurePath
+from typing import Literal
 
 from indexer.catalogues import open_catalogue
+from indexer.demands import Demands
 from indexer.engines.choice import EngineChoice
 from indexer.errors import IndexerError, StoreBusyError
 from indexer.locks import WRITER, exclusive
@@ -20,9 +23,12 @@ from indexer.masking import mask
 from indexer.protocols import Embedder
 from indexer.report import IndexReport, Progress
 from indexer.runtime import Runtime, load_embedder
-from models.training.weights import WeightsError, list_weights, write_atomically
+from indexer.weights_at_hand import has_fingerprint
+from indexer.workers import Workers, ray_workers
+from models.training.weights import WeightsError, find_weights, list_weights, write_atomically
 from service.errors import (
     CannotReindexError,
+    InvalidRequestError,
     ReindexFailedError,
     ReindexInterruptedError,
     ReindexRunningError,
@@ -65,6 +71,9 @@ class Reindexed:
             items=report.items,
             left_out=len(report.failures),
             failures=[failure.id for failure in report.failures[:TOLD]],
+            recall_at_10=report.recall_at_10,
+            recall_asked=report.recall_asked,
+            memory_asked=report.memory_asked,
             seconds=report.seconds,
         )
 
@@ -76,11 +85,15 @@ class Reindexer:
         catalogue: What to index; None if the server was told of none.
         store: Where to.
         embedder: By what: the one that embeds the queries.
-        workers: Threads that read and embed.
+        workers: Threads that read and embed, or ``ray`` for the machines of a Ray cluster.
         jobs: Where the work is done.
         choice: The engine that is published to.
         photos_from: URLs that a manifest may lead to beside its own place.
         runtime: What embeds with other weights.
+        weights: The embedder's, by folder or by name; None if nobody knows.
+
+    Raises:
+        ImportError: Ray is asked for and not installed.
     """
 
     def __init__(
@@ -89,25 +102,36 @@ class Reindexer:
         store: Path,
         embedder: Embedder,
         *,
-        workers: int,
+        workers: int | Literal["ray"],
         jobs: Jobs,
         choice: EngineChoice,
         photos_from: Sequence[str] = (),
         runtime: Runtime = "auto",
+        weights: str | None = None,
     ) -> None:
         self.catalogue, self.store, self.embedder = catalogue, store, embedder
         self.workers, self.jobs, self.choice = workers, jobs, choice
         self.photos_from, self.runtime = photos_from, runtime
+        self.weights = weights
+        if workers == "ray" and find_spec("ray") is None:
+            raise ImportError(
+                "NITERU_REINDEX_WORKERS is ray, which needs another package. Install it on every "
+                "node with: pip install '.[ray]', or set a number of threads."
+            )
 
-    def submit(self, *, prune: bool, weights: str | None = None) -> Job:
+    def submit(
+        self, *, prune: bool, weights: str | None = None, demands: Demands | None = None
+    ) -> Job:
         """Start a run; it goes on where an earlier one stopped.
 
         Args:
             prune: Delete items that the catalogue has no more.
             weights: By what other than the embedder: a name below ``weights/``.
+            demands: What is asked of the index from now on.
 
         Raises:
             CannotReindexError: The server was told of no catalogue.
+            InvalidRequestError: Memory is asked for, of an engine that has none of its own.
             UnknownWeightsError: There are no weights of that name.
             ReindexRunningError: A run is under way.
         """
@@ -116,6 +140,12 @@ class Reindexer:
                 "This server was told of no catalogue. Start it with the environment variable "
                 "NITERU_CATALOGUE, a folder of photos, a manifest or shards, or run where the "
                 "catalogue is: niteru index CATALOGUE --store STORE."
+            )
+        if demands is not None and demands.memory is not None and self.choice.engine != "faiss":
+            raise InvalidRequestError(
+                f"memory: this server's index lies in {self.choice.engine}, which has its own "
+                "settings for that; it can be asked of an index of faiss only.",
+                extensions={"errors": [{"field": "memory", "message": "not with this engine"}]},
             )
         folder = None if weights is None else find_named(weights)
         for job in self.jobs.newest():
@@ -128,7 +158,7 @@ class Reindexer:
         return self.jobs.submit(
             KIND,
             name_of(catalogue),
-            lambda job: self._run(job, catalogue, folder, prune=prune),
+            lambda job: self._run(job, catalogue, folder, prune=prune, demands=demands),
             lane=LANE,
         )
 
@@ -157,7 +187,15 @@ class Reindexer:
         job.end("failed", error=interrupted)
         self.jobs.remember(job)
 
-    def _run(self, job: Job, catalogue: str, folder: Path | None, *, prune: bool) -> Reindexed:
+    def _run(
+        self,
+        job: Job,
+        catalogue: str,
+        folder: Path | None,
+        *,
+        prune: bool,
+        demands: Demands | None,
+    ) -> Reindexed:
         """Index, telling the job how far it is."""
         # Here, because FAISS comes with it, and a server may have another engine.
         from indexer.pipeline import index_catalogue  # noqa: PLC0415
@@ -174,14 +212,18 @@ class Reindexer:
             embedder = self.embedder
             if folder is not None:
                 embedder = load_embedder(folder, runtime=self.runtime)
+            elif self.weights is not None and has_fingerprint(self.weights, embedder.fingerprint):
+                folder = find_weights(self.weights)
             with closing(self.choice.generations(self.store)) as generations:
                 report = index_catalogue(
                     open_catalogue(catalogue, photos_from=self.photos_from),
                     self.store,
                     embedder,
-                    workers=self.workers,
+                    workers=self._workers(folder),
                     batch=BATCH,
                     prune=prune,
+                    demands=demands,
+                    weights=folder,
                     progress=note,
                     should_stop=lambda: job.stopping,
                     generations=generations,
@@ -204,6 +246,18 @@ class Reindexer:
         if report.stopped:
             raise StoppedError
         return Reindexed(report)
+
+    def _workers(self, folder: Path | None) -> int | Workers:
+        """Where photos are read and embedded, by weights that lie in a folder.
+
+        Raises:
+            WeightsError: Ray is to load weights of which nobody knows where they are.
+        """
+        if self.workers != "ray":
+            return self.workers
+        if folder is None:
+            raise WeightsError("Ray's nodes need the weights' folder, and it is not known here.")
+        return ray_workers(folder, self.runtime, batch=BATCH)
 
 
 def name_of(catalogue: str) -> str:

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 import indexer.errors
 from indexer.generations import Generation
 from indexer.publishing import Generations
+from indexer.weights_at_hand import find_made_with
 from service.errors import StoreBusyError, UnfitGenerationError, UnknownGenerationError
 from service.schemas import GenerationResponse, GenerationsResponse
 from service.state import Shared, State
-from service.succession import find_weights_of
 
 router = APIRouter(tags=["generations"])
 
@@ -66,7 +66,7 @@ def switch(state: State, generation_id: str) -> GenerationsResponse:
     try:
         with open_generations(state) as generations:
             found = generations.verify(generation_id).fingerprint
-            if found != fingerprint and find_weights_of(found) is None:
+            if found != fingerprint and find_made_with(state.settings.store, found) is None:
                 raise UnfitGenerationError(
                     f"The generation was made with the fingerprint '{found}', but the weights of "
                     f"this server have '{fingerprint}', and there are none of the other below "

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from indexer.demands import Demands
 from service.forms import read_options
 from service.jobs import Job
 from service.routes_jobs import describe
@@ -39,6 +40,8 @@ async def reindex(
     It goes on where an earlier run was cancelled or interrupted. Searches are answered from the
     present index until the new one is published, and from the new one from then on. With other
     `weights` all photos are embedded anew, and the server goes over to these with their index.
+    `recall` and `memory` are remembered with the index that was made for them: for others it is
+    built again even if no photo has changed, and later runs ask for the same.
     """
     with state.admission:
         given = await read_options(request, options)
@@ -48,4 +51,5 @@ async def reindex(
 
 def start(state: State, options: ReindexOptions) -> Job:
     """Begin the job."""
-    return state.reindexer.submit(prune=options.prune, weights=options.weights)
+    demands = Demands(options.recall, options.memory)
+    return state.reindexer.submit(prune=options.prune, weights=options.weights, demands=demands)

@@ -2,9 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from indexer.demands import parse_memory
 from service.schemas import Problem
+
+# As indexer.demands reads it, for the description.
+AMOUNT = r"^([aA][nN][yY]|[0-9]+(\.[0-9]+)? ?[kKmMgGtT]?[bB]?)$"
 
 JOB_EXAMPLE: dict[str, Any] = {
     "id": "2f1d0c6a5b9e4c1f8a7d3e2b1c0f9e8d",
@@ -45,6 +49,11 @@ class JobResponse(BaseModel):
     result: Annotated[str | None, Field(description="Path of what it has made, once it is done.")]
 
 
+def as_memory(given: int | str | None) -> int | str | None:
+    """A text as the number of bytes that it means, or ``any``."""
+    return parse_memory(given) if isinstance(given, str) else given
+
+
 class ReindexOptions(BaseModel):
     """How to index. Unknown keys are errors."""
 
@@ -60,6 +69,24 @@ class ReindexOptions(BaseModel):
             max_length=200,
             description="Name of other weights to index with, below `weights/`. The old index is "
             "served until the new one is published, and then the server goes over to both.",
+        ),
+    ] = None
+    recall: Annotated[
+        float | None,
+        Field(
+            ge=0.5,
+            le=1.0,
+            description="Of ten true neighbours, the share that the index has to find. Remembered; "
+            "without it as it was asked before, at first .95.",
+        ),
+    ] = None
+    memory: Annotated[
+        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=AMOUNT)] | None,
+        AfterValidator(as_memory),
+        Field(
+            description="The most that an index of faiss may take: bytes, or such as `2GB`; `any` "
+            "for any number. Remembered; without it as it was asked before.",
+            examples=["2GB"],
         ),
     ] = None
 
@@ -83,6 +110,9 @@ class ReindexResponse(BaseModel):
                     "items": 3553,
                     "left_out": 0,
                     "failures": [],
+                    "recall_at_10": 0.98,
+                    "recall_asked": 0.95,
+                    "memory_asked": None,
                     "seconds": 4.2,
                 }
             ]
@@ -100,6 +130,13 @@ class ReindexResponse(BaseModel):
     items: Annotated[int, Field(description="That can be found.")]
     left_out: Annotated[int, Field(description="Photos that could not be used.")]
     failures: Annotated[list[str], Field(description="The ids of the first hundred of these.")]
+    recall_at_10: Annotated[
+        float | None, Field(description="Measured for the index that answers now.")
+    ]
+    recall_asked: Annotated[float, Field(description="What an index has to reach at least.")]
+    memory_asked: Annotated[
+        int | None, Field(description="Bytes that it may take; null is any number.")
+    ]
     seconds: float
 
 

@@ -63,7 +63,8 @@ class Settings(BaseSettings):
     weights: str | None = Field(
         default=None,
         description="Weights that embed the queries: a folder, or a name below `weights/`. "
-        "Without it, the default of the command line.",
+        "Without it, the default of the command line. An index that was made with others is served "
+        "with those, where they are at hand.",
     )
     runtime: Runtime = Field(
         default="auto",
@@ -94,10 +95,10 @@ class Settings(BaseSettings):
         description="Buckets and hosts (`https://cdn.shop.example`), with commas between them, "
         "that the catalogue's manifest may lead to beside its own place.",
     )
-    reindex_workers: PositiveInt = Field(
+    reindex_workers: PositiveInt | Literal["ray"] = Field(
         default=1,
         description="Threads that read and embed while re-indexing. One leaves the other cores to "
-        "searches.",
+        "searches. Or `ray`: the machines of a Ray cluster.",
     )
     host: str = Field(
         default="127.0.0.1",

@@ -91,6 +91,7 @@ class State:
             choice=settings.engine_choice(),
             photos_from=settings.photos_from,
             runtime=settings.runtime,
+            weights=settings.weights,
         )
         self.shelf = Shelf(
             settings.store, searcher.engine, fingerprint=fingerprint, refresh=searcher.refresh

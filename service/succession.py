@@ -1,10 +1,10 @@
 """Going over to other weights while serving, when a generation of theirs becomes the current one.
 
 Whoever publishes such a generation, from the command line or by ``POST /v1/reindex``, has it built
-beside the old one, which goes on being served. A server that finds it looks for its weights below
-``weights/``, by the fingerprint, loads them beside its own, and from then on every request that
-begins is answered by the new pair of embedder and index. One that has begun ends with the old pair:
-a vector never meets an index of other weights.
+beside the old one, which goes on being served. A server that finds it looks for its weights by the
+fingerprint, below ``weights/`` and where the run had them, loads them beside its own, and from then
+on every request that begins is answered by the new pair of embedder and index. One that has begun
+ends with the old pair: a vector never meets an index of other weights.
 """
 
 import logging
@@ -12,18 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.errors import IndexerError
 from indexer.protocols import Embedder, Engine
 from indexer.runtime import load_embedder
-from models.training.weights import (
-    WeightsError,
-    fingerprint_weights,
-    list_weights,
-    read_description,
-)
+from indexer.weights_at_hand import find_made_with
+from models.training.weights import WeightsError
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -32,18 +27,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AGAIN = 5.0  # seconds until weights that were not there are looked for again
-
-
-def find_weights_of(fingerprint: str) -> Path | None:
-    """The folder below ``weights/`` whose weights have this fingerprint, None if there is none."""
-    for folder in list_weights().values():
-        try:
-            model = str(read_description(folder).get("model"))
-            if fingerprint.startswith(f"{model}-") and fingerprint_weights(folder) == fingerprint:
-                return folder
-        except (WeightsError, KeyError) as error:  # one damaged folder must not hide the others
-            logger.warning("Weights are left out: %s", error)
-    return None
 
 
 class Succession:
@@ -96,7 +79,7 @@ class Succession:
     def go_over(self, fingerprint: str) -> bool:
         """Answer with these weights from now on: whether that is so at the end.
 
-        It is not if they are not below ``weights/``, cannot be loaded, or if the current generation
+        It is not if they are not at hand, cannot be loaded, or if the current generation
         is another one by now. Then all stays as it was, and the log says why.
         """
         with self._going:
@@ -113,19 +96,19 @@ class Succession:
             self._seat(successor)
             self._retire(old)
             logger.info(
-                "Serving generation %s, with the weights '%s'; start the server with these from "
-                "now on.",
+                "Serving generation %s, with the weights '%s'; a server that is started again "
+                "finds them, too.",
                 successor.searcher.serving(),
                 successor.settings.weights,
             )
             return True
 
     def _successor(self, old: "State", fingerprint: str) -> "State | None":
-        folder = find_weights_of(fingerprint)
+        settings = old.settings
+        folder = find_made_with(settings.store, fingerprint)
         if folder is None:
             logger.warning("There are no weights '%s' below weights/.", fingerprint)
             return None
-        settings = old.settings
         try:
             embedder = load_embedder(
                 folder, runtime=settings.runtime, threads=settings.embedder_threads

@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
+from indexer.catalogues.host_keys import by_paramiko, known_hosts_only
+from indexer.catalogues.redirects import RedirectError, find_redirect, open_session
 from indexer.errors import IndexerError
 from indexer.masking import mask
 from indexer.stamps import Status, timed, versioned
@@ -95,10 +97,21 @@ def filesystem_of(url: str) -> tuple[Any, str]:
         ) from error
     with remote_errors(url):
         try:
-            found, path = url_to_fs(url)
+            found, path = url_to_fs(url, **options_of(scheme))
         except (ImportError, ValueError) as error:  # s3 without s3fs: fsspec says which package
             raise OSError(errno.EPROTONOSUPPORT, mask(str(error)), mask(url)) from error
     return found, path
+
+
+def options_of(scheme: str) -> dict[str, Any]:
+    """What a kind of place is opened with, so that it is the one that was named.
+
+    Raises:
+        ImportError: What reads it is not installed.
+    """
+    if scheme in WEB:
+        return {"get_client": open_session}
+    return {"host_key_policy": known_hosts_only()} if scheme == "sftp" and by_paramiko() else {}
 
 
 @contextmanager
@@ -112,7 +125,11 @@ def remote_errors(place: str) -> Iterator[None]:
     except IndexerError:
         raise
     except FileNotFoundError as error:
+        if refused := find_redirect(error):  # fsspec takes whatever happens for that
+            raise PermissionError(errno.EACCES, mask(str(refused)), mask(place)) from error
         raise FileNotFoundError(errno.ENOENT, "there is no such file", mask(place)) from error
+    except RedirectError as error:
+        raise PermissionError(errno.EACCES, mask(str(error)), mask(place)) from error
     except OSError as error:
         reason = mask(error.strerror or str(error) or type(error).__name__)
         raise OSError(error.errno or errno.EIO, reason, mask(place)) from error

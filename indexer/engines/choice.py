@@ -82,8 +82,12 @@ class EngineChoice:
             server.close()
             raise
 
-    def generations(self, store: Path) -> "Generations":
+    def generations(self, store: Path, *, patient: bool = True) -> "Generations":
         """The generations of a store; to be closed.
+
+        Args:
+            store: The store's folder.
+            patient: Whether a server that is away is waited for.
 
         Raises:
             ImportError, MilvusError: See ``open``.
@@ -92,7 +96,11 @@ class EngineChoice:
             from indexer.publishing import LocalGenerations  # noqa: PLC0415
 
             return LocalGenerations(store)
-        server = self._connect()
+        hurry: dict[str, float | tuple[float, ...]] = {
+            "seconds": SEARCH_SECONDS,
+            "pauses": SEARCH_PAUSES,
+        }
+        server = self._connect(**({} if patient else hurry))
         from indexer.milvus_generations import MilvusGenerations  # noqa: PLC0415
 
         return MilvusGenerations(server, self.name, store.absolute())

@@ -28,7 +28,7 @@ from indexer.engines.recall import TOLERANCE, HeldOut, K, fetch_width, measure, 
 from indexer.engines.scores import cosines
 from indexer.engines.stored import Stored
 from indexer.errors import GenerationError
-from indexer.manifest import Trial
+from indexer.manifest import RECALL, Asked, Trial
 from indexer.protocols import Vectors
 from indexer.reading import Rows, stream_vectors
 
@@ -52,13 +52,18 @@ class IndexPolicy:
     """
 
     flat_limit: int = 50_000
-    recall: float = 0.95
+    recall: float = RECALL
     memory: int | None = None
     queries: int = 200
     cosine: float = 0.8
     training: int = 200_000
     sample: int = 50_000
     seed: int = 0
+
+    @property
+    def asked(self) -> Asked:
+        """What an index made by it remembers."""
+        return Asked(recall=self.recall, memory=self.memory)
 
 
 @dataclass(frozen=True, slots=True)

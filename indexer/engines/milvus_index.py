@@ -76,6 +76,7 @@ def build_collection(
         recall_views=held_out.views,
         build_seconds=round(time.perf_counter() - started, 3),
         curve=tuple(curve),
+        asked=policy.asked,
     )
 
 

@@ -9,6 +9,7 @@ Torch takes a second to import, and a search needs none of it: see ``models.trai
 """
 
 import json
+import logging
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,8 @@ import models
 from models.images import Preprocessing
 from models.strokes import StrokePreprocessing
 from models.training.config import from_json
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS = "config.json", "weights.safetensors", "metrics.json"
@@ -61,6 +64,23 @@ def list_weights() -> dict[str, Path]:
     for place in (SHIPPED, Path("weights")):  # what lies here comes before what was shipped
         found |= {path.parent.name: path.parent for path in place.glob(f"*/{CONFIG}")}
     return dict(sorted(found.items()))
+
+
+def find_weights_of(fingerprint: str, *others: Path) -> Path | None:
+    """The folder whose weights have this fingerprint, None if there is none.
+
+    Args:
+        fingerprint: From ``fingerprint_weights``.
+        others: Folders to look into, after those below ``weights/``.
+    """
+    for folder in (*list_weights().values(), *(path for path in others if path.is_dir())):
+        try:
+            model = str(read_description(folder).get("model"))
+            if fingerprint.startswith(f"{model}-") and fingerprint_weights(folder) == fingerprint:
+                return folder
+        except (WeightsError, KeyError) as error:  # one damaged folder must not hide the others
+            logger.warning("Weights are left out: %s", error)
+    return None
 
 
 def read_description(folder: Path) -> dict[str, Any]:

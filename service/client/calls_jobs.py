@@ -8,18 +8,26 @@ from service.client.results import IndexReport, Job
 from service.client.results_models import Drawing, Likelihoods
 
 
-def reindex(*, prune: bool | None = None, weights: str | None = None) -> Call[Job]:
+def reindex(
+    *,
+    prune: bool | None = None,
+    weights: str | None = None,
+    recall: float | None = None,
+    memory: int | str | None = None,
+) -> Call[Job]:
     """Let the server index its catalogue again, as a job; ``wait`` for it, or follow its events.
 
     Args:
         prune: Delete items that the catalogue has no more.
         weights: Name of other weights to index with, to which the server goes over.
+        recall: The recall@10 that the index has to reach, from now on, .5 to 1.
+        memory: What it may take from now on: bytes, or such as ``2GB``; ``any`` for any number.
     """
     return Call(
         method="POST",
         path="/v1/reindex",
         read=partial(read_as, Job),
-        json=given(prune=prune, weights=weights),
+        json=given(prune=prune, weights=weights, recall=recall, memory=memory),
     )
 
 

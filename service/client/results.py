@@ -273,7 +273,13 @@ class CatalogueMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexReport:
-    """What indexing has done."""
+    """What indexing has done.
+
+    Attributes:
+        recall_at_10: Measured for the index that answers.
+        recall_asked: What it has to reach at least.
+        memory_asked: Bytes that it may take; None is any number.
+    """
 
     message: str
     run: str
@@ -287,6 +293,9 @@ class IndexReport:
     left_out: int
     failures: tuple[str, ...]
     seconds: float
+    recall_at_10: float | None = None
+    recall_asked: float | None = None
+    memory_asked: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

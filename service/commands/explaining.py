@@ -9,6 +9,7 @@ from indexer.engines.choice import EngineChoice
 from indexer.masking import mask
 from indexer.protocols import Embedder, Pixels
 from indexer.torch_embedder import TorchEmbedder
+from indexer.weights_at_hand import choose_weights
 from models.images import Crop
 from service.commands.console import print_json, use_one_thread
 from service.commands.searching import read_pixels
@@ -21,7 +22,8 @@ def run_explain(
     store: Path | None,
     *,
     crop: Crop | None,
-    weights: str,
+    weights: str | None,
+    usual: str,
     draws: int,
     nearest: int,
     seed: int,
@@ -31,7 +33,10 @@ def run_explain(
 ) -> None:
     """Draw a photo, what its vector says, and the items of a store nearest to it."""
     use_one_thread()
-    embedder = TorchEmbedder.load(weights)
+    folder: str | Path = weights or usual
+    if store is not None:
+        folder = choose_weights(store, choice, named=weights, usual=usual)
+    embedder = TorchEmbedder.load(folder)
     explainer = Explainer(embedder.weights)
     pixels = read_pixels(image, embedder, crop)
     neighbours = [] if store is None else find_neighbours(pixels, store, choice, embedder, nearest)

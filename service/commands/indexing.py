@@ -3,62 +3,49 @@
 import sys
 from collections.abc import Sequence
 from contextlib import closing, redirect_stdout
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from indexer.catalogues import open_catalogue
+from indexer.demands import Demands
 from indexer.engines.choice import EngineChoice
-from indexer.engines.choosing import IndexPolicy
 from indexer.generations import Generation
 from indexer.pipeline import index_catalogue
 from indexer.protocols import Catalogue, Embedder
 from indexer.publishing import Generations
 from indexer.report import IndexReport, Progress
 from indexer.runtime import Runtime, load_embedder
-from indexer.workers import Workers
-from models.training.weights import find_weights
+from indexer.weights_at_hand import choose_to_index
+from indexer.workers import Workers, ray_workers
 from service.commands.console import Bar, cores, print_json, say, stop_on_signal
 
 BATCH = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked of an index.
-
-    Attributes:
-        recall: The recall@10 that it has to reach.
-        memory: Bytes it may take; None is any number.
-    """
-
-    recall: float = 0.95
-    memory: int | None = None
 
 
 def run_index(
     catalogue: str,
     store: Path,
     *,
-    weights: str,
+    weights: str | None,
+    usual: str,
     runtime: Runtime,
     workers: int | Literal["ray"] | None,
     prune: bool,
-    wanted: Wanted,
+    demands: Demands,
     choice: EngineChoice,
     as_json: bool,
     photos_from: Sequence[str] = (),
 ) -> IndexReport:
     """Bring a store up to date with a catalogue, showing how it goes."""
-    embedder = load_embedder(weights, runtime=runtime)
-    policy = IndexPolicy(recall=wanted.recall, memory=wanted.memory)
-    chosen = ray_workers(weights, runtime) if workers == "ray" else workers
+    folder = choose_to_index(store, choice, named=weights, usual=usual)
+    embedder = load_embedder(folder, runtime=runtime)
+    chosen = ray_workers(folder, runtime, batch=BATCH) if workers == "ray" else workers
     # Ray prints what happens to its nodes, and it is no data.
     with redirect_stdout(sys.stderr), closing(choice.generations(store)) as generations:
         report = index_with_bar(
             open_catalogue(catalogue, photos_from=photos_from), store, embedder, chosen,
-            prune=prune, policy=policy, generations=generations,
+            prune=prune, demands=demands, generations=generations, weights=folder,
         )  # fmt: skip
     if as_json:
         print_json(asdict(report) | {"message": report.message})
@@ -72,19 +59,6 @@ def run_index(
     return report
 
 
-def ray_workers(weights: str, runtime: Runtime) -> Workers:
-    """The machines of a Ray cluster; each opens the weights at the path that they have here."""
-    try:
-        from indexer.ray_embedding import RayWorkers  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ImportError(
-            f"Embedding on a Ray cluster needs another package: {error}. Install it on every "
-            "node with: pip install '.[ray]', or leave out --workers ray."
-        ) from error
-    folder = find_weights(weights).absolute()
-    return RayWorkers(partial(load_embedder, folder, runtime=runtime), batch=BATCH)
-
-
 def index_with_bar(
     catalogue: Catalogue,
     store: Path,
@@ -92,8 +66,9 @@ def index_with_bar(
     workers: int | Workers | None,
     *,
     prune: bool,
-    policy: IndexPolicy | None = None,
+    demands: Demands | None = None,
     generations: Generations | None = None,
+    weights: Path | None = None,
 ) -> IndexReport:
     """Index with a progress bar; an interrupt stops the run with all it has done kept."""
     bar = Bar(" items")
@@ -106,8 +81,8 @@ def index_with_bar(
         with stop_on_signal() as should_stop:
             return index_catalogue(
                 catalogue, store, embedder, workers=workers or cores(), batch=BATCH, prune=prune,
-                policy=policy or IndexPolicy(), progress=show, should_stop=should_stop,
-                generations=generations,
+                demands=demands, progress=show, should_stop=should_stop,
+                generations=generations, weights=weights,
             )  # fmt: skip
     finally:
         bar.close()

@@ -13,6 +13,7 @@ from indexer.filters import Filter, parse_filter
 from indexer.masking import mask
 from indexer.protocols import Embedder, Engine, Item, Pixels
 from indexer.runtime import Runtime, load_embedder
+from indexer.weights_at_hand import choose_weights
 from models.images import Crop, ImageError
 from service.commands.console import print_json, say
 from service.commands.pictures import Row, draw_results
@@ -48,14 +49,16 @@ def run_search(
     wanted: Selection,
     *,
     crop: Crop | None,
-    weights: str,
+    weights: str | None,
+    usual: str,
     runtime: Runtime,
     choice: EngineChoice,
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the items to answer to each photo."""
-    embedder = load_embedder(weights, runtime=runtime)
+    """Print the items to answer to each photo, by the weights named or those of the index."""
+    folder = choose_weights(store, choice, named=weights, usual=usual)
+    embedder = load_embedder(folder, runtime=runtime)
     vectors = embedder.embed(np.stack([read_pixels(path, embedder, crop) for path in images]))
     with closing(choice.open(store, fingerprint=embedder.fingerprint)) as engine:
         chosen = [

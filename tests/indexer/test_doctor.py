@@ -62,6 +62,7 @@ def test_a_sound_store_has_notes_alone(store):
     assert "8 items" in told
     assert f"'{read_current(store)}' answers" in told
     assert "2 generations" in told
+    assert "Asked for was recall@10 0.95: Flat reached 1.000 and takes " in told
 
 
 def test_no_store_is_told(tmp_path):

@@ -18,7 +18,6 @@ from PIL import Image
 
 import models
 from service.cli import main
-from service.cli_store import parse_bytes
 from service.commands.demo import free_port, serving
 
 TINY = ["--preset", "tiny", "--steps", "40"]
@@ -363,9 +362,3 @@ def test_the_doctor_finds_nothing_wrong_and_then_what_was_done(shop, tmp_path):
 def test_what_an_index_cannot_be_asked_for(shop, given, found):
     catalogue = shop / "catalogue" / "items.csv"
     assert found in niteru("index", catalogue, *on_store(shop), *given, code=2).stderr
-
-
-def test_amounts_of_memory():
-    assert [parse_bytes(t) for t in ("2GB", "500 MB", "1.5g", "1024")] == [
-        2 * 10**9, 5 * 10**8, 15 * 10**8, 1024,
-    ]  # fmt: skip

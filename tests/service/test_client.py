@@ -280,7 +280,12 @@ def test_the_catalogue_is_indexed_again_as_a_job(ask, serve, embedder, folder, t
     assert told[-1].done == told[-1].total or told[-1].stage == "publish"
     report = asked.result(job.id)
     assert (report.published, report.embedded) == (True, len(photos))
+    assert (report.recall_at_10, report.recall_asked, report.memory_asked) == (1.0, 0.95, None)
     assert asked.jobs() == (asked.job(job.id),)
+    again = asked.reindex(recall=0.9, memory="1GB")
+    asked.wait(again.id)
+    report = asked.result(again.id)
+    assert (report.recall_asked, report.memory_asked) == (0.9, 10**9)
 
 
 def test_what_takes_long_is_waited_for_and_told_of(ask, drawing):

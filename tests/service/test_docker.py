@@ -18,6 +18,9 @@ DOCKER = ROOT / "docker"
 DOCKERFILE = (DOCKER / "service.Dockerfile").read_text("utf-8").replace("\\\n", " ")
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text("utf-8"))
 MILVUS = yaml.safe_load((DOCKER / "compose.milvus.yaml").read_text("utf-8"))
+CLUSTER = yaml.safe_load((DOCKER / "compose.milvus-cluster.yaml").read_text("utf-8"))
+PARTS = ("proxy", "mixcoord", "streamingnode", "querynode", "datanode")
+HEALTHY = {"condition": "service_healthy"}
 
 
 def instructions(name):
@@ -131,6 +134,45 @@ def test_milvus_is_added_to_both_services_and_reached_by_them_alone():
     assert parts["ETCD_ENDPOINTS"].partition(":")[0] in services
     assert parts["MINIO_ADDRESS"].partition(":")[0] in services
     assert parts["MINIO_ACCESS_KEY_ID"] == services["minio"]["environment"]["MINIO_ROOT_USER"]
+
+
+def test_a_cluster_is_the_parts_of_milvus_each_as_a_service():
+    services = CLUSTER["services"]
+    assert set(services) == {"serve", "index", "etcd", "minio", *PARTS}
+    for name in PARTS:
+        part = services[name]
+        assert part["image"] == MILVUS["services"]["milvus"]["image"]
+        assert part["command"] == ["milvus", "run", name]
+        assert "ports" not in part
+        assert part["healthcheck"] == MILVUS["services"]["milvus"]["healthcheck"]
+        needed = {"etcd": HEALTHY, "minio": HEALTHY} if name == "mixcoord" else {
+            "mixcoord": HEALTHY
+        }  # fmt: skip
+        assert part["depends_on"] == needed
+        # All must agree, whoever of them is asked.
+        assert part["environment"] == services["proxy"]["environment"]
+        assert part["environment"]["MQ_TYPE"] == "woodpecker"
+    alone = MILVUS["services"]["milvus"]["environment"].items()
+    assert alone <= services["proxy"]["environment"].items()
+    for name in ("querynode", "datanode"):
+        assert re.fullmatch(
+            r"\$\{MILVUS_[A-Z]+_NODES:-[12]\}", services[name]["deploy"]["replicas"]
+        )
+
+
+def test_a_cluster_differs_from_one_process_in_nothing_but_its_parts():
+    for name in ("etcd", "minio"):
+        assert CLUSTER["services"][name] == MILVUS["services"][name]
+        (volume,) = CLUSTER["services"][name]["volumes"]
+        assert volume.partition(":")[0] in CLUSTER["volumes"]
+    for name in ("serve", "index"):
+        given, alone = CLUSTER["services"][name], MILVUS["services"][name]
+        assert set(given["depends_on"]) == {*PARTS} - {"mixcoord"}
+        assert all(condition == HEALTHY for condition in given["depends_on"].values())
+        assert given["environment"] == {
+            **alone["environment"], "NITERU_MILVUS_URI": "http://proxy:19530",
+        }  # fmt: skip
+        assert (given["image"], given["build"]) == (alone["image"], alone["build"])
 
 
 def test_no_password_stands_in_a_file():

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from indexer.engines.choice import EngineChoice
+from indexer.generations import current
 from indexer.locks import WRITER, exclusive
 from service.app import create_app, open_engine
 from service.reindexing import MARKER
@@ -96,6 +98,33 @@ def test_only_what_changed_is_embedded_and_what_is_gone_is_pruned(indexing, cata
     assert client.get("/v1/items/0").status_code == 404
 
 
+def test_what_is_asked_of_the_index_is_remembered(indexing, tmp_path):
+    client = indexing()
+
+    def reindex(**given):
+        after, _ = follow(client, client.post("/v1/reindex", **given).json())
+        report = client.get(after["result"]).json()
+        return report["published"], report["recall_asked"], report["memory_asked"]
+
+    assert reindex(json={"recall": 0.9, "memory": "2GB"}) == (True, 0.9, 2 * 10**9)
+    assert reindex() == (False, 0.9, 2 * 10**9)
+    assert reindex(params={"memory": "5000000"}) == (True, 0.9, 5 * 10**6)
+    assert reindex(json={"memory": 6_000_000}) == (True, 0.9, 6 * 10**6)
+    assert reindex(params={"recall": 0.99, "memory": "any"}) == (True, 0.99, None)
+    assert current(tmp_path / "store").manifest.asked.recall == 0.99
+
+
+def test_memory_is_asked_of_faiss_only(serve, check_problem):
+    client = serve()
+    state = client.app.state.niteru
+    state.reindexer.catalogue = "photos"
+    state.reindexer.choice = EngineChoice("milvus")
+    problem = check_problem(
+        client.post("/v1/reindex", json={"memory": "2GB"}), 422, "invalid-request"
+    )
+    assert problem["errors"][0]["field"] == "memory"
+
+
 def test_a_server_without_a_catalogue_says_so(client, check_problem):
     problem = check_problem(client.post("/v1/reindex"), 501, "cannot-reindex")
     assert "NITERU_CATALOGUE" in problem["detail"]
@@ -132,6 +161,10 @@ def test_options_are_checked(indexing, check_problem):
     for given, status, slug in (
         ({"json": {"catalogue": "/etc"}}, 422, "invalid-request"),
         ({"params": {"prune": "perhaps"}}, 422, "invalid-request"),
+        ({"json": {"recall": 1.5}}, 422, "invalid-request"),
+        ({"json": {"memory": "much"}}, 422, "invalid-request"),
+        ({"json": {"memory": 0}}, 422, "invalid-request"),
+        ({"params": {"memory": "0GB"}}, 422, "invalid-request"),
         ({"content": b"x"}, 415, "unsupported-format"),
     ):
         check_problem(client.post("/v1/reindex", **given), status, slug)
