@@ -62,8 +62,7 @@ def index_catalogue(
         catalogue: What to index.
         store: The store's folder; made if it is not there.
         embedder: Makes the vectors; used by several threads at once.
-        workers: Where photos are read and embedded: so many threads, one for each core, or
-            others, for instance those of ``indexer.ray_workers``.
+        workers: Where photos are read and embedded: so many threads, or ``ray_embedding``'s.
         batch: Photos that are embedded together.
         prune: Delete items that the catalogue has no more.
         progress: Called after each commit and at each stage, in the caller's thread.
@@ -85,8 +84,7 @@ def index_catalogue(
     """
     if batch < 1 or keep < 1:
         raise ValueError(f"batch and keep must be at least 1; found {batch} and {keep}.")
-    if isinstance(workers, int):
-        workers = ThreadWorkers(workers)
+    workers = ThreadWorkers(workers) if isinstance(workers, int) else workers
     total = count_entries(catalogue, progress)
     files = files or LocalFileSystem()
     generations = generations or LocalGenerations(store, clock, files)
@@ -95,10 +93,8 @@ def index_catalogue(
             catalogue=catalogue, writer=writer, pool=pool, embedder=embedder, total=total,
             progress=progress, should_stop=should_stop, clock=clock, files=files,
             policy=policy or policy_for(demands or Demands(), generations, embedder.dim),
-            generations=generations,
+            generations=generations, weights=weights,
         )  # fmt: skip
-        if weights is not None:
-            writer.remember(fact_of(embedder.fingerprint), str(weights.absolute()))
         return run.execute(workers=workers, batch=batch, prune=prune, keep=keep)
 
 
@@ -156,6 +152,7 @@ class Run:
     clock: Clock
     files: FileSystem
     generations: Generations
+    weights: Path | None
     done: Batch = field(default_factory=Batch)
     waiting: list[Batch] = field(default_factory=list)
     committed: float = field(default_factory=time.monotonic)
@@ -166,6 +163,9 @@ class Run:
         started = time.monotonic()
         run = new_run(self.writer.store, self.generations)
         self.writer.remember("source", self.catalogue.name)
+        if self.weights is not None:
+            place = fact_of(self.embedder.fingerprint)
+            self.writer.remember(place, str(self.weights.absolute()))
         self._take_in(workers, batch)
         self._asked_to_stop()
         pruned, made, collected = 0, None, []
