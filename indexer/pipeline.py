@@ -62,8 +62,7 @@ def index_catalogue(
         catalogue: What to index.
         store: The store's folder; made if it is not there.
         embedder: Makes the vectors; used by several threads at once.
-        workers: Where photos are read and embedded: so many threads, one for each core, or
-            others, for instance those of ``indexer.ray_workers``.
+        workers: What reads and embeds: so many threads, one for each core, or ``RayWorkers``.
         batch: Photos that are embedded together.
         prune: Delete items that the catalogue has no more.
         progress: Called after each commit and at each stage, in the caller's thread.
@@ -85,8 +84,7 @@ def index_catalogue(
     """
     if batch < 1 or keep < 1:
         raise ValueError(f"batch and keep must be at least 1; found {batch} and {keep}.")
-    if isinstance(workers, int):
-        workers = ThreadWorkers(workers)
+    workers = ThreadWorkers(workers) if isinstance(workers, int) else workers
     total = count_entries(catalogue, progress)
     files = files or LocalFileSystem()
     generations = generations or LocalGenerations(store, clock, files)
