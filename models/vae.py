@@ -15,7 +15,7 @@ posteriors, which have the normal ones' divergence.
     niteru train vae --data DIR --preset cpu --out weights/vae
     niteru train vae --data DIR --set rate.mode=target --set rate.target=60 --out weights/held
 
-Figures (docs/models.md): at most 88.48 nats by ``vae-large``; a convolutional VAE on the fixed
+Figures (docs/models.md): at most 87.16 nats by ``vae-longer``; a convolutional VAE on the fixed
 binarized MNIST is published at 87.41 nats (Gulrajani et al., 2016).
 """
 

@@ -14,6 +14,7 @@ DEVICE = "cuda"
 DEEP, WIDE = 7.2, 4.8
 
 _ENCODER = ("widths=32,64,128", "depths=1,2,2", "decoder_width=32", "latent=40")
+LARGE_VAE = (*_ENCODER, "recipe.batch_size=200")
 _MIRROR = ("views.mirror=0.5", "recipe.weight_decay=0.01")
 
 _HALF = "recipe.precision=bf16"
@@ -31,8 +32,8 @@ _LARGER: dict[str, tuple[str, tuple[str, ...], float]] = {
                  ("hidden=24", "layers=7", "head=64", "recipe.batch_size=256"), DEEP),
     "multiscale": ("2 x 2 groups, 6 blocks of 48 channels",
                    ("width=48", "blocks=6", "base_layers=8", "recipe.batch_size=128", _HALF), 2.4),
-    "vae": ("convolutional, 40 numbers", (*_ENCODER, "recipe.batch_size=200"), 2.6),
-    "vae-uniform": ("uniform prior, 40 numbers", (*_ENCODER, "recipe.batch_size=200"), 2.0),
+    "vae": ("convolutional, 40 numbers", LARGE_VAE, 2.6),
+    "vae-uniform": ("uniform prior, 40 numbers", LARGE_VAE, 2.0),
     "draw": ("attention, 24 steps", ("steps=24", "latent=16", "recipe.batch_size=256"), DEEP),
     "draw-plain": ("no attention, 16 steps",
                    ("steps=16", "latent=16", "recipe.batch_size=256"), DEEP),
@@ -44,7 +45,7 @@ _LARGER: dict[str, tuple[str, tuple[str, ...], float]] = {
                   "recipe.batch_size=200", _HALF), WIDE),
     "pixelvae2": ("two levels, 4 layers of 32 channels",
                   ("width=32", "layers=4", "prior_layers=4", "recipe.batch_size=200"), 2.4),
-    "info-vae": ("MMD, 40 numbers", (*_ENCODER, "recipe.batch_size=200"), 1.8),
+    "info-vae": ("MMD, 40 numbers", LARGE_VAE, 1.8),
     "gan": ("original, twice as wide",
             ("generator_width=32", "critic_width=48", "recipe.batch_size=128"), 2.4),
     "gan-wgan": ("WGAN-GP, twice as wide",

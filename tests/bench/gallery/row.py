@@ -34,6 +34,7 @@ class Row:
         shows: What is drawn.
         minutes: Length of the training.
         steps: Its length instead, where rows are compared step by step.
+        after: The row whose weights it starts from; fresh ones if empty.
         device: On which it is trained, if not the processor.
         measured_on: And on which it is measured.
         seed: Of everything random.
@@ -53,6 +54,7 @@ class Row:
     shows: tuple[Show, ...] = ("samples",)
     minutes: float = MINUTES
     steps: int | None = None
+    after: str = ""
     device: str = ""
     measured_on: str = ""
     seed: int = 0
@@ -64,6 +66,7 @@ class Row:
         words += [word for value in self.settings for word in ("--set", value)]
         words += ["--steps", str(self.steps)] if self.steps else ["--minutes", f"{self.minutes:g}"]
         words += ["--seed", str(self.seed)]
+        words += ["--init", f"{out}/{self.after}"] if self.after else []
         words += ["--device", self.device] if self.device else []
         return (*words, "--out", f"{out}/{self.name}")
 

@@ -1,6 +1,6 @@
 """The rows of the gallery: which presets are trained, how they are measured and what is drawn."""
 
-from tests.bench.gallery.accelerated import accelerate
+from tests.bench.gallery.accelerated import LARGE_VAE, accelerate
 from tests.bench.gallery.row import BITS, CIFAR, FEATURES, GREY, SKETCHES, Row, Show, Table
 
 SMALL_PHOTOS = (  # an autoencoder for digits: what a feature net has to see
@@ -17,6 +17,9 @@ _PLAIN: dict[str, Row] = {
     for row in (
         Row("made", "2 layers of 2,000 units, 32 masks", "made", published="86.64",
             shows=_PIXELS, limit=2000),
+        Row("made-natural", "2 layers of 700 units, 32 masks of one order", "made",
+            settings=("hidden=700,700", "order=natural"), published="86.64", minutes=25,
+            shows=_PIXELS, limit=2000),
         Row("made-one", "the same with one mask", "made", settings=("masks=1",),
             published="89.59", shows=_PIXELS),
         Row("pixelcnn", "masks A and B", "pixelcnn", published="81.30", shows=_PIXELS),
@@ -28,6 +31,9 @@ _PLAIN: dict[str, Row] = {
             limit=2000),
         Row("multiscale", "2 x 2 groups, from 7 x 7 up", "multiscale", shows=_PIXELS),
         Row("vae", "convolutional", "vae", published="≤ 87.41", limit=2000, shows=_SMOOTH),
+        Row("vae-longer", "vae-large, for longer", "vae",
+            settings=(*LARGE_VAE, "recipe.learning_rate=7e-4"), after="vae-large", minutes=75,
+            published="≤ 87.41", samples=300, limit=2000, shows=_SMOOTH),
         Row("vae-uniform", "uniform prior", "vae", "mnist-uniform", limit=2000, shows=_SMOOTH),
         Row("draw", "attention", "draw", published="≤ 80.97", limit=1000, minutes=10,
             shows=(*_LATENT, "frames")),
@@ -77,9 +83,9 @@ _ONLY_LARGE = {"pixelcnn-cifar", "multiscale-cifar"}
 ROWS = {name: row for name, row in _PLAIN.items() if name not in _ONLY_LARGE} | accelerate(_PLAIN)
 
 _LISTED = {
-    "binary": ("made", "made-one", "pixelcnn", "pixelcnn-gated", "pixelrnn-row", "pixelrnn",
-               "multiscale", "vae", "vae-uniform", "draw", "draw-plain", "vlae", "pixelvae",
-               "pixelvae2"),
+    "binary": ("made", "made-natural", "made-one", "pixelcnn", "pixelcnn-gated", "pixelrnn-row",
+               "pixelrnn", "multiscale", "vae", "vae-longer", "vae-uniform", "draw", "draw-plain",
+               "vlae", "pixelvae", "pixelvae2"),
     "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelrnn-cifar", "multiscale-cifar"),
     "likeness": ("info-vae", "gan", "gan-wgan", "gan-cramer"),
     "sketches": ("sketch-rnn", "sketch-rnn-omniglot", "sketch-rnn-quickdraw", "srnn", "rnn"),

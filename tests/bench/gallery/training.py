@@ -53,6 +53,8 @@ def train_row(
         StoppedError: The training was interrupted.
     """
     folder = out / row.name
+    if row.after and not (folder / METRICS).is_file():
+        train_row(find_row(row.after), data, out, niteru=niteru)
     if row.data == CIFAR and not (folder / METRICS).is_file():
         write_cifar(data / "cifar-10", out / "cifar10", splits=("train",))
     words = row.train_words(data=str(data), out=str(out))
