@@ -67,6 +67,7 @@ def page(browser):
     """A fresh page; whatever it complains about fails the test."""
     opened = browser.new_page(viewport={"width": 1100, "height": 800})
     opened.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)  # 5 s by itself: too few beside other tests that compute
     wrong = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
