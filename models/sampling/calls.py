@@ -1,7 +1,7 @@
 """What the cached ways do with the numbers of a pixel, as a handful of calls.
 
 All arrays are made once and written again and again, so that what a pixel needs is the same list of
-calls over the same memory every time: ``NumpyCalls`` makes them, ``compiled.RecordedCalls`` writes
+calls over the same memory every time: ``NumpyCalls`` makes them, ``recorded.RecordedCalls`` writes
 them down and leaves the list to compiled code.
 """
 
@@ -20,11 +20,11 @@ ONE = np.ones(())  # of a number of Python's, NumPy makes an array at every call
 
 
 class Features(NamedTuple):
-    """Where the ELUs of features and of their negatives are put: (B, 2C) in one piece.
+    """Where the ELUs of features and of their negatives are put: (..., 2C) in one piece.
 
     Attributes:
-        positive: (B, C), the first half.
-        negative: (B, C), the second.
+        positive: (..., C), the first half.
+        negative: (..., C), the second.
         both: The same memory, as torch sees it.
     """
 
@@ -42,6 +42,13 @@ def halves(x: Array) -> tuple[Array, Array]:
 def features(x: Array) -> Features:
     """The two halves of (..., 2C), and the whole."""
     return Features(*halves(x), torch.from_numpy(x))
+
+
+def concat_elu(x: Array, out: Features) -> None:
+    """ELU of features, and of their negatives: one call of torch's, where NumPy needs four."""
+    np.copyto(out.positive, x)
+    np.negative(x, out=out.negative)
+    F.elu_(out.both)
 
 
 class Calls(Protocol):
@@ -91,11 +98,8 @@ class NumpyCalls:
         np.dot(x, weight, out=out)
         np.add(out, base, out=out)
 
-    def concat_elu(self, x: Array, out: Features) -> None:
-        """One call of torch's, where NumPy needs four."""
-        np.copyto(out.positive, x)
-        np.negative(x, out=out.negative)
-        F.elu_(out.both)
+    def concat_elu(self, x: Array, out: Features) -> None:  # noqa: D102
+        concat_elu(x, out)
 
     def sigmoid_gate(self, value: Array, gate: Array, x: Array, out: Array) -> None:  # noqa: D102
         np.exp(gate, out=gate)

@@ -140,7 +140,7 @@ def draw(
     x = torch.where(known, snap(task.x.double(), task.levels), 0.0)
     way = chosen(method, device=x.device, walks=walks is not None, pictures=len(x))
     if walks is not None and way in ("cached", "compiled"):
-        calls = NumpyCalls() if way == "cached" else compiled.RecordedCalls()
+        calls = NumpyCalls() if way == "cached" else compiled.record()
         drawn = walk_through(walks[0](calls), task.likelihood, noise, x, known, task.steps)
         return drawn.to(task.x)
     if walks is not None and way == "rows":

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 
 from models.nn.shifted import Doubling, GatedBlock, ShiftedConv2d
-from models.sampling.calls import ONE, Array, Calls, NumpyCalls, features, halves
+from models.sampling.calls import ONE, Array, Calls, concat_elu, features, halves
 from models.sampling.rows import PixelConv, RowConv, array
 from models.sampling.stacks import kernel, ones_first
-
-IN_ROWS = NumpyCalls()
 
 
 def _beside(block: GatedBlock) -> Array:
@@ -68,7 +66,7 @@ class DownBlock:
         inner = self.first()
         if shortcut is not None:
             inner += shortcut @ self.beside
-        IN_ROWS.concat_elu(inner, self.inner)
+        concat_elu(inner, self.inner)
         both = self.second()
         both += self.bias
         value, gate = halves(both)
@@ -308,7 +306,7 @@ class Scale:
     def _activate(x: Array) -> Array:
         """(B, W, C) -> its ELUs (B, W, 2C)."""
         out = np.empty((*x.shape[:2], 2 * x.shape[2]))
-        IN_ROWS.concat_elu(x, features(out))
+        concat_elu(x, features(out))
         return out
 
 

@@ -7,7 +7,7 @@ from models.sampling.calls import NumpyCalls, features, halves
 
 pytest.importorskip("numba", reason="needs the extra 'compiled'")
 
-from models.sampling.compiled import RecordedCalls
+from models.sampling.recorded import RecordedCalls
 
 
 class Work:
@@ -76,3 +76,19 @@ def test_extremes_stay_numbers_or_become_what_numpy_makes_of_them():
         recorded.calls.run("here", recorded)
         at_once()
     np.testing.assert_allclose(recorded.out, at_once.out, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [np.zeros((1, 7), np.float32), np.zeros((7, 1)).T[:, ::2], np.zeros((7, 2)).T],
+    ids=["float32", "every second", "columns"],
+)
+def test_what_an_address_does_not_describe_is_refused(x):
+    with pytest.raises(ValueError, match="rows of float64 in one piece"):
+        RecordedCalls().relu(x, np.zeros(x.shape))
+
+
+def test_a_weight_that_lies_otherwise_is_refused():
+    weight = np.zeros((9, 6))[::2]
+    with pytest.raises(ValueError, match="in one piece"):
+        RecordedCalls().product(np.zeros((1, 5)), weight, np.zeros((1, 6)), np.zeros((1, 6)))

@@ -14,7 +14,7 @@ from models import pixelcnn, pixelcnn_pp, pixelvae
 from models.nn.categorical import Categorical
 from models.nn.likelihoods import Bernoulli, LogisticMixture
 from models.sampling import compiled
-from models.sampling.calls import NumpyCalls, features
+from models.sampling.calls import NumpyCalls, concat_elu, features
 from models.sampling.draws import drawing
 from models.sampling.graphed import RowDrawing
 from models.sampling.methods import chosen, in_double
@@ -128,7 +128,7 @@ def test_steps_see_what_is_known_in_them_and_no_more():
 def test_concatenated_elu_is_torchs():
     x = torch.from_numpy(4 * normal(3, 6))
     out = np.empty((3, 12))
-    NumpyCalls().concat_elu(x.numpy(), features(out))
+    concat_elu(x.numpy(), features(out))
     expected = F.elu(torch.cat([x, -x], 1)).numpy()
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-15)
 
@@ -382,9 +382,8 @@ def test_auto_takes_the_cache_on_a_processor_and_jacobi_elsewhere():
 
 def test_without_numba_compiled_says_what_to_do(monkeypatch):
     monkeypatch.setattr(compiled, "is_installed", lambda: False)
-    compiled.player.cache_clear()
     with pytest.raises(ModuleNotFoundError, match=r"pip install '\.\[compiled\]'"):
-        compiled.RecordedCalls()
+        compiled.record()
 
 
 def test_a_model_in_float64_is_its_own_twin():
