@@ -8,8 +8,8 @@
     ids      UTF-8, one after the other
 
 A row of ``items.sqlite`` never changes and its number is never used again, so a copy cannot become
-wrong. Rows go, which a view knows of. Read from the database, a candidate's vector and id took
-20 us, which was nearly all of a search; from here they take a fiftieth of it.
+wrong. Rows go, which a view knows of. Reading candidates from the
+database was nearly all of a search (docs/scale.md).
 """
 
 import mmap

@@ -23,7 +23,7 @@ from indexer.manifest import Manifest
 from indexer.protocols import Vectors
 from indexer.reading import Rows, find_embedder, read_change, read_changes
 
-# Of a filter that lets at most so many pass, codes are kept: dim bytes each, looked at in 20 ns.
+# Of a filter that lets at most so many pass, codes are kept, dim bytes each.
 # Beside a graph of more: it has no lists to leave out, and walks past all that does not pass.
 CODED, CODED_BESIDE_GRAPH = 20_000, 131_072
 
