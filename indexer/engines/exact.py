@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.engines.facets import count_facets
+from indexer.engines.scores import cosines
 from indexer.errors import FingerprintMismatchError, QueryError
 from indexer.filters import Filter
 from indexer.mapping import choose_rows, lay_out
@@ -120,12 +121,17 @@ class ExactEngine:
         serving = self._serving
         kept = passing(serving, where)
         kept[[serving.rows[item_id] for item_id in exclude if item_id in serving.rows]] = False
-        scores = check_vectors(queries, self.dim) @ serving.vectors.T  # (B, N)
-        return [self._best(serving, row.clip(-1, 1), kept, limit) for row in scores]
+        return [
+            self._best(serving, cosines(serving.vectors, query), kept, limit)
+            for query in check_vectors(queries, self.dim)
+        ]
 
     @staticmethod
     def _best(
-        serving: Snapshot, scores: Vectors, kept: npt.NDArray[np.bool_], limit: int
+        serving: Snapshot,
+        scores: npt.NDArray[np.float64],
+        kept: npt.NDArray[np.bool_],
+        limit: int,
     ) -> list[Hit]:
         candidates = np.flatnonzero(kept)
         # Rows are in the order of ids and the sort is stable, so equal scores stay in that order.

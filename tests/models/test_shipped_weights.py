@@ -10,11 +10,16 @@ from models.training.checkpoint import find_weights, load_weights
 from models.training.weights import SHIPPED, list_weights, read_metrics
 
 NAMES = sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+LIMIT = 40_000_000  # bytes of all, as weights/README.md says
 
 
 def test_all_of_them_are_found_by_name():
     assert set(NAMES) <= set(list_weights())
     assert {"pixelvae-clothing", "draw-digits", "sketch_rnn-kanji"} <= set(NAMES)
+
+
+def test_together_they_are_small_enough_to_be_cloned():
+    assert sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file()) < LIMIT
 
 
 def test_the_page_lists_them_with_their_model():
