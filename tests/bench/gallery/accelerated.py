@@ -15,6 +15,7 @@ DEEP, WIDE = 7.2, 4.8
 
 _ENCODER = ("widths=32,64,128", "depths=1,2,2", "decoder_width=32", "latent=40")
 LARGE_VAE = (*_ENCODER, "recipe.batch_size=200")
+LARGE_VLAE = ("widths=32,64,128", "decoder_width=32", "flow_hidden=320")
 _MIRROR = ("views.mirror=0.5", "recipe.weight_decay=0.01")
 
 _HALF = "recipe.precision=bf16"
@@ -38,8 +39,7 @@ _LARGER: dict[str, tuple[str, tuple[str, ...], float]] = {
     "draw-plain": ("no attention, 16 steps",
                    ("steps=16", "latent=16", "recipe.batch_size=256"), DEEP),
     "vlae": ("local decoder of 32 channels, flow prior",
-             ("widths=32,64,128", "decoder_width=32", "flow_hidden=320", "recipe.batch_size=200"),
-             WIDE),
+             (*LARGE_VLAE, "recipe.batch_size=200"), WIDE),
     "pixelvae": ("one level, 8 layers of 32 channels",
                  ("widths=32,64,128", "decoder_width=32", "layers=8", "latent=32",
                   "recipe.batch_size=200", _HALF), WIDE),

@@ -1,6 +1,6 @@
 """The rows of the gallery: which presets are trained, how they are measured and what is drawn."""
 
-from tests.bench.gallery.accelerated import LARGE_VAE, accelerate
+from tests.bench.gallery.accelerated import LARGE_VAE, LARGE_VLAE, accelerate
 from tests.bench.gallery.row import BITS, CIFAR, FEATURES, GREY, SKETCHES, Row, Show, Table
 
 SMALL_PHOTOS = (  # an autoencoder for digits: what a feature net has to see
@@ -41,6 +41,9 @@ _PLAIN: dict[str, Row] = {
             limit=1000, minutes=10, shows=(*_LATENT, "frames")),
         Row("vlae", "local decoder, flow prior", "vlae", published="79.03", limit=1000,
             shows=_LATENT),
+        Row("vlae-longer", "vlae-large, for longer, in smaller batches", "vlae",
+            settings=(*LARGE_VLAE, "recipe.batch_size=64", "recipe.learning_rate=1e-3"),
+            after="vlae-large", minutes=125, published="79.03", limit=1000, shows=_LATENT),
         Row("pixelvae", "one level", "pixelvae", published="79.02 (bound 79.66)", limit=1000,
             shows=_SMOOTH),
         Row("pixelvae2", "two levels", "pixelvae2", limit=1000, shows=_LATENT, minutes=5),
@@ -59,6 +62,9 @@ _PLAIN: dict[str, Row] = {
         Row("pixelcnn-pp", "discretised logistic mixture, strides", "pixelcnn_pp", "cifar10",
             data=CIFAR, test="cifar10/test", limit=500, minutes=10, published="2.92",
             shows=_PIXELS),
+        Row("pixelcnn-pp-longer", "the same, for longer", "pixelcnn_pp", "cifar10",
+            settings=("recipe.learning_rate=1e-3",), data=CIFAR, test="cifar10/test", limit=500,
+            steps=2600, published="2.92", shows=_PIXELS),
         Row("pixelrnn-cifar", "Diagonal BiLSTM", "pixelrnn", "cifar10",
             ("recipe.batch_size=8",), data=CIFAR, minutes=22,
             test="cifar10/test", limit=100, published="3.00", shows=_PIXELS),
@@ -85,8 +91,8 @@ ROWS = {name: row for name, row in _PLAIN.items() if name not in _ONLY_LARGE} | 
 _LISTED = {
     "binary": ("made", "made-natural", "made-one", "pixelcnn", "pixelcnn-gated", "pixelrnn-row",
                "pixelrnn", "multiscale", "vae", "vae-longer", "vae-uniform", "draw", "draw-plain",
-               "vlae", "pixelvae", "pixelvae2"),
-    "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelrnn-cifar", "multiscale-cifar"),
+               "vlae", "vlae-longer", "pixelvae", "pixelvae2"),
+    "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelcnn-pp-longer", "pixelrnn-cifar", "multiscale-cifar"),
     "likeness": ("info-vae", "gan", "gan-wgan", "gan-cramer"),
     "sketches": ("sketch-rnn", "sketch-rnn-omniglot", "sketch-rnn-quickdraw", "srnn", "rnn"),
 }  # fmt: skip
