@@ -151,6 +151,12 @@ class Search:
             given, rows = given[living], rows[living]
         if not len(rows):
             return [], 0.0
+        most = self.limit + len(hidden)
+        coded = self.passing is not None and self.passing.codes is not None
+        if self.view.opened.unrounded and not coded and len(rows) > most:
+            # True scores up to float32's rounding: only what ties with the last can still come in.
+            near = given >= np.partition(given, -most)[-most] - 2 * TOLERANCE
+            given, rows = given[near], rows[near]
         scores = cosines(self.view.read(self.connection, rows), query)
         shown = ~np.isin(rows, hidden) if len(hidden) else slice(None)
         best = self.best(scores[shown], rows[shown])

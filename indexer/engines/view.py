@@ -48,6 +48,11 @@ class OpenIndex:
         return is_exact(self.manifest.index)
 
     @property
+    def unrounded(self) -> bool:
+        """Whether its scores are those of the vectors themselves."""
+        return self.exact or self.graph
+
+    @property
     def graph(self) -> bool:
         """Whether it is a graph, and not lists."""
         return is_graph(self.manifest.index)

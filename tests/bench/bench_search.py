@@ -15,8 +15,8 @@ Pieces, each kept in the folder when it is done, so that a run that was stopped 
     filters  recall and time where 50, 10, 1 and .1 % pass
     open     a new process, from opening the store to its first answer, and its memory
     publish  the slowest in a hundred searches while generations are published, and before
-    faiss    the fastest that FAISS alone gives at recall .95, over a grid of list counts, codings,
-             efforts and numbers of candidates that are ranked again, with vectors held in memory
+    faiss    the fastest that FAISS alone gives at recall .95: a graph, and a grid of list counts,
+             codings, efforts and numbers of candidates ranked again, with vectors in memory
 """
 
 import argparse
@@ -49,6 +49,7 @@ from vectors import (
 )
 
 from indexer.database import ReaderPool, connect
+from indexer.engines.candidates import is_graph
 from indexer.engines.choosing import search_index
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
@@ -231,6 +232,14 @@ def publishing(store: Path, queries: np.ndarray, times: int) -> Figures:
     }
 
 
+def built_graph(store: Path) -> Path | None:
+    """The index that was published, if it is a graph."""
+    made = current(store)
+    if made is None or made.manifest is None or not is_graph(made.manifest.index):
+        return None
+    return made.path / INDEX
+
+
 def run(args: argparse.Namespace, folder: Path) -> Figures:
     """Every piece that is not done yet."""
     store, kept = folder / "store", folder / "pieces.json"
@@ -254,7 +263,7 @@ def run(args: argparse.Namespace, folder: Path) -> Figures:
         "filters": lambda: filtered(store, queries, args.items),
         "open": lambda: opening(store, args.dim),
         "publish": lambda: publishing(store, queries, args.publishes),
-        "faiss": lambda: best_of_faiss(vectors, queries, true()),
+        "faiss": lambda: best_of_faiss(vectors, queries, true(), built_graph(store)),
     }
     for name, piece in pieces.items():
         if name not in told["pieces"] and name not in args.skip:

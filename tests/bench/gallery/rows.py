@@ -92,7 +92,8 @@ _LISTED = {
     "binary": ("made", "made-natural", "made-one", "pixelcnn", "pixelcnn-gated", "pixelrnn-row",
                "pixelrnn", "multiscale", "vae", "vae-longer", "vae-uniform", "draw", "draw-plain",
                "vlae", "vlae-longer", "pixelvae", "pixelvae2"),
-    "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelcnn-pp-longer", "pixelrnn-cifar", "multiscale-cifar"),
+    "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelcnn-pp-longer", "pixelrnn-cifar",
+               "multiscale-cifar"),
     "likeness": ("info-vae", "gan", "gan-wgan", "gan-cramer"),
     "sketches": ("sketch-rnn", "sketch-rnn-omniglot", "sketch-rnn-quickdraw", "srnn", "rnn"),
 }  # fmt: skip
