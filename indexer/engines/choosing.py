@@ -1,11 +1,16 @@
-"""Which index to build, by measuring: every kind is tried on a sample, the cheapest is built.
+"""Which index to build, by measuring: the fastest that finds enough.
 
 A kind is tried with rising effort until it reaches the asked recall@10 on held-out, photo-like
-queries. The time of a search counts the ranking of its candidates, and is carried over from the
-sample to all items (``expected_time``). Of those that reach the recall and fit into the asked
-memory, the cheapest is built of all items and measured again; if it misses there, the next is.
+queries. The time of a search counts the ranking of its candidates. Of those that reach the recall
+and fit into the asked memory, the fastest is taken.
+
+Kinds with lists are measured over all items: a sample has fewer neighbours near each query, which
+lists suffer from and a graph does not, so that it would tell nothing of them. They share the
+centres of their lists, whose k-means is most of the work. A graph is tried on a sample first, and
+built of everything only if it promises to be faster than the best lists.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +25,9 @@ from indexer.engines.candidates import (
     KINDS,
     ROW_NUMBER,
     Kind,
+    find_centres,
     list_count,
+    new_graph,
     new_index,
     parameters,
 )
@@ -40,25 +47,35 @@ class IndexPolicy:
     """What to build when.
 
     Attributes:
-        flat_limit: Up to so many vectors an exact scan is fast enough.
+        flat_limit: Up to so many vectors an exact scan is fast enough; above it is compared with
+            the others. 0 leaves it out as long as any other reaches the recall.
         recall: The recall@10 a larger index has to reach, 0 to 1.
         memory: Bytes the index may take; None is any number.
         queries: How many held-out queries to measure with.
         cosine: How near a held-out query made of noise is to the vector it was made from, 0 to 1,
             where no photo can be read that would tell.
         training: At most so many vectors train the lists.
-        sample: At most so many vectors the kinds are tried on.
+        sample: At most so many vectors a graph is tried on before it is built.
         seed: Of the sampling and of k-means.
     """
 
     flat_limit: int = 50_000
     recall: float = RECALL
     memory: int | None = None
-    queries: int = 200
+    queries: int = 500
     cosine: float = 0.8
     training: int = 200_000
     sample: int = 50_000
     seed: int = 0
+
+    def reached_by(self, recall: float, queries: int) -> bool:
+        """Whether a recall that so many queries were measured at is what is asked, or more.
+
+        By more than its standard error, which is largest where a query finds all or nothing: other
+        queries would miss it half of the time otherwise.
+        """
+        error = math.sqrt(max(0.0, recall * (1 - recall)) / queries)
+        return recall - error >= self.recall
 
     @property
     def asked(self) -> Asked:
@@ -98,19 +115,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A filled index with the effort that reached the asked recall."""
+    """A filled index with the effort that reached the asked recall, and the time of a search."""
 
     index: Any
     factory: str
     nlist: int
     nprobe: int
     breadth: int = 1
+    microseconds: float = 0.0
 
 
 def choose(
     source: Source, training: Vectors, held_out: HeldOut, policy: IndexPolicy, curve: list[Trial]
 ) -> Candidate | None:
-    """The cheapest candidate that reaches the recall; None is ``Flat``.
+    """The fastest candidate that reaches the recall; None is ``Flat``.
 
     Args:
         source: All vectors.
@@ -123,28 +141,43 @@ def choose(
         GenerationError: No index that reaches the recall fits into the asked memory.
     """
     flat = (4 * source.dim + ROW_NUMBER) * source.count
-    fitting = [kind for kind in KINDS if fits(kind, source, policy)]
-    sample = training[: policy.sample]
-    tried = try_on_sample(source, sample, held_out.queries, policy, fitting)
-    curve += [trial for _, trials in tried for trial in trials]
-    reached = [
-        (expected_time(kind, trials[-1], ranking_time(source, kind), source.count), number, kind)
-        for number, (kind, trials) in enumerate(tried)
-        if trials[-1].recall_at_10 >= policy.recall
+    kinds = [
+        kind for kind in KINDS if fits(kind, source, policy) and kind.training <= len(training)
     ]
-    for _, _, kind in sorted(reached):
-        found = build_candidate(kind, source, training, held_out, policy, curve)
-        if found is not None:
-            return found
+    sample = training[: policy.sample]
+    lists = list_count(source.count, len(training))
+    centres = np.empty((0, source.dim), np.float32)
+    best: Candidate | None = None
+    for kind in sorted(kinds, key=lambda kind: kind.coding is None):
+        if kind.coding is None:
+            most = best.microseconds if best else math.inf
+            if not promises(kind, source, sample, held_out.queries, policy, curve, most):
+                continue
+        elif not len(centres):
+            centres = find_centres(source.dim, lists, training, policy.seed)
+        empty = new_index(kind, source.dim, centres, training)
+        found = build_candidate(kind, empty, source, held_out, policy, curve)
+        if found is not None and (best is None or found.microseconds < best.microseconds):
+            best = found
     if policy.memory is not None and flat > policy.memory:
-        smallest = min(KINDS, key=lambda kind: kind.bytes_per_item(source.dim))
-        raise GenerationError(
-            f"No index of {source.count:,} items with recall@10 {policy.recall:g} fits into "
-            f"{policy.memory:,} bytes: {FLAT} takes {flat:,}, and {smallest.name} "
-            f"{smallest.bytes_per_item(source.dim) * source.count:,}. Allow more memory, or ask "
-            "for a lower recall."
-        )
-    return None
+        if best is None:
+            raise nothing_fits(source, policy, flat)
+        return best
+    if best is None or not policy.flat_limit:
+        return best
+    quick = time_flat(source, sample, held_out.queries, curve) <= best.microseconds
+    return None if quick else best
+
+
+def nothing_fits(source: Source, policy: IndexPolicy, flat: int) -> GenerationError:
+    """The error where no index that reaches the recall is small enough."""
+    smallest = min(KINDS, key=lambda kind: kind.bytes_per_item(source.dim))
+    return GenerationError(
+        f"No index of {source.count:,} items with recall@10 {policy.recall:g} fits into "
+        f"{policy.memory:,} bytes: {FLAT} takes {flat:,}, and {smallest.name} "
+        f"{smallest.bytes_per_item(source.dim) * source.count:,}. Allow more memory, or ask "
+        "for a lower recall."
+    )
 
 
 def fits(kind: Kind, source: Source, policy: IndexPolicy) -> bool:
@@ -153,38 +186,64 @@ def fits(kind: Kind, source: Source, policy: IndexPolicy) -> bool:
     return policy.memory is None or needed <= policy.memory
 
 
-def try_on_sample(
+def promises(
+    kind: Kind,
     source: Source,
     sample: Vectors,
     queries: Vectors,
     policy: IndexPolicy,
-    kinds: list[Kind],
-) -> list[tuple[Kind, list[Trial]]]:
-    """Each kind with what was measured of it on a sample (S, dim), the best recall last."""
+    curve: list[Trial],
+    most: float,
+) -> bool:
+    """Whether a graph of a sample (S, dim) lets expect the recall in under ``most`` microseconds.
+
+    It takes about ten times as long to build as lists, and is not built without that.
+    """
     held_out = true_neighbours(queries, [sample], len(sample))
-    tried = []
-    for kind in kinds:
-        lists = list_count(len(sample), len(sample))
-        index = new_index(kind, source.dim, lists, sample, policy.seed)
-        index.add_with_ids(sample, np.arange(len(sample)))
-        attempt = on_sample(index, kind, sample, held_out, ranking_time(source, kind))
-        tried.append((kind, raise_effort(attempt, kind, lists, policy.recall)))
-    return tried
+    index = new_graph(source.dim)
+    index.add_with_ids(sample, np.arange(len(sample)))
+    ranking = ranking_time(source, kind)
+
+    def enough(trial: Trial) -> bool:
+        return policy.reached_by(trial.recall_at_10, len(queries))
+
+    trials = raise_effort(on_sample(index, kind, sample, held_out, ranking), kind, 0, enough)
+    curve += trials
+    return enough(trials[-1]) and expected_time(trials[-1], ranking, source.count) < most
 
 
-def expected_time(kind: Kind, trial: Trial, ranking: float, count: int) -> float:
-    """Microseconds of a search among ``count`` items, from one among a sample.
+def expected_time(trial: Trial, ranking: float, count: int) -> float:
+    """Microseconds of a search in a graph of ``count`` items, from one in that of a sample.
 
-    Only looking for candidates takes longer among more items; ranking them does not.
+    The way through it grows with the logarithm of the number of items. That is for looking for
+    candidates; ranking them takes no longer.
     """
     assert trial.items is not None
     looking = max(0.0, trial.microseconds - ranking)
-    return kind.growth(trial.items, count) * looking + ranking
+    return looking * math.log(max(2, count)) / math.log(max(2, trial.items)) + ranking
+
+
+def time_flat(source: Source, sample: Vectors, queries: Vectors, curve: list[Trial]) -> float:
+    """Microseconds to compare a query with everything, from comparing it with a sample (S, dim)."""
+    index: Any = faiss.IndexFlatIP(source.dim)
+    index.add(sample)
+    some = queries[:20]
+    started = time.perf_counter()
+    for query in some:
+        index.search(query[None], fetch_width(K, unrounded=True))
+    microseconds = (time.perf_counter() - started) / len(some) * 1e6
+    curve.append(
+        Trial(
+            index=FLAT, nprobe=0, recall_at_10=1, microseconds=microseconds, items=len(sample),
+            bytes_per_item=4 * source.dim + ROW_NUMBER,
+        )
+    )  # fmt: skip
+    return microseconds * source.count / len(sample)
 
 
 def ranking_time(source: Source, kind: Kind) -> float:
     """Microseconds to read and compare the true vectors of as many candidates as a kind needs."""
-    stream, needed = source.stream(), kind.breadth * fetch_width(K)
+    stream, needed = source.stream(), kind.width(K)
     rows, vectors = next(stream)
     rows = np.resize(rows, needed)
     started = time.perf_counter()
@@ -200,10 +259,9 @@ def on_sample(
 
     ``ranking`` is the time to rank the candidates, microseconds a query.
     """
-    lists = getattr(index, "nlist", 0)
 
     def attempt(effort: int) -> Trial:
-        width = kind.breadth * fetch_width(K)
+        width = kind.width(K)
         started = time.perf_counter()
         rows = np.concatenate(
             [
@@ -216,7 +274,7 @@ def on_sample(
         near = (true >= held_out.thresholds[:, None] - TOLERANCE) & (rows >= 0)
         hits = np.minimum(near.sum(axis=1), held_out.neighbours).sum()
         return Trial(
-            index=kind.factory(lists),
+            index=kind.factory(0, sample.shape[1]),
             nprobe=effort,
             recall_at_10=float(hits) / (len(rows) * held_out.neighbours),
             microseconds=seconds / len(rows) * 1e6 + ranking,
@@ -228,12 +286,12 @@ def on_sample(
 
 
 def raise_effort(
-    attempt: Callable[[int], Trial], kind: Kind, lists: int, recall: float
+    attempt: Callable[[int], Trial], kind: Kind, lists: int, enough: Callable[[Trial], bool]
 ) -> list[Trial]:
-    """Double the effort until the recall is reached, or there is no more; the last is the best."""
+    """Double the effort until it is enough, or there is no more; the last is the best."""
     effort, most = kind.least, kind.most or lists
     trials = [attempt(effort)]
-    while trials[-1].recall_at_10 < recall and effort < most:
+    while not enough(trials[-1]) and effort < most:
         effort = min(2 * effort, most)
         trials.append(attempt(effort))
     return trials
@@ -241,46 +299,60 @@ def raise_effort(
 
 def build_candidate(
     kind: Kind,
+    index: Any,
     source: Source,
-    training: Vectors,
     held_out: HeldOut,
     policy: IndexPolicy,
     curve: list[Trial],
 ) -> Candidate | None:
-    """An index of all items with the least effort that reaches the recall, None if none does."""
-    lists = list_count(source.count, len(training))
-    index = new_index(kind, source.dim, lists, training, policy.seed)
+    """An index of all items with the least effort that reaches the recall, None if none does.
+
+    Args:
+        kind: Of what kind it is.
+        index: The index, trained and empty; it is filled.
+        source: All vectors.
+        held_out: Queries with their true neighbours among them.
+        policy: What is asked.
+        curve: Takes all that was tried.
+    """
     for rows, vectors in source.stream():
         index.add_with_ids(vectors, rows)
+    lists = getattr(index, "nlist", 0)
 
     def attempt(effort: int) -> Trial:
         recall, microseconds = measure(
             source.read,
             held_out,
             lambda queries, width: search_index(index, queries, width, effort=effort),
-            breadth=kind.breadth,
+            width=kind.width(K),
         )
         trial = Trial(
-            index=kind.factory(lists), nprobe=effort, recall_at_10=recall,
+            index=kind.factory(lists, source.dim), nprobe=effort, recall_at_10=recall,
             microseconds=microseconds, items=source.count,
             bytes_per_item=kind.bytes_per_item(source.dim),
         )  # fmt: skip
         curve.append(trial)
         return trial
 
-    trials = raise_effort(attempt, kind, lists, policy.recall)
-    if trials[-1].recall_at_10 < policy.recall:
+    def enough(trial: Trial) -> bool:
+        return policy.reached_by(trial.recall_at_10, len(held_out.queries))
+
+    trials = raise_effort(attempt, kind, lists, enough)
+    reached, below = trials[-1], trials[-2] if len(trials) > 1 else trials[-1]
+    if not enough(reached):
         return None
-    high, low = trials[-1].nprobe, trials[-2].nprobe if len(trials) > 1 else trials[-1].nprobe
     for _ in range(BISECTIONS):  # doubling may have gone up to twice as far as needed
-        middle = (low + high) // 2
-        if middle in (low, high):
+        middle = (below.nprobe + reached.nprobe) // 2
+        if middle in (below.nprobe, reached.nprobe):
             break
-        if attempt(middle).recall_at_10 >= policy.recall:
-            high = middle
+        trial = attempt(middle)
+        if enough(trial):
+            reached = trial
         else:
-            low = middle
-    return Candidate(index, kind.factory(lists), getattr(index, "nlist", 0), high, kind.breadth)
+            below = trial
+    return Candidate(
+        index, reached.index, lists, reached.nprobe, kind.breadth, reached.microseconds
+    )
 
 
 def search_index(

@@ -18,6 +18,7 @@ from typing import Self
 import faiss
 
 from indexer.database import ReaderPool
+from indexer.engines.passing import passing_rows
 from indexer.engines.remembered import Remembered
 from indexer.engines.scores import check_queries
 from indexer.engines.search import Search
@@ -27,7 +28,6 @@ from indexer.engines.view import (
     catch_up,
     first_view,
     open_index,
-    passing_rows,
 )
 from indexer.errors import (
     FingerprintMismatchError,

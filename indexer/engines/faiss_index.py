@@ -18,7 +18,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from indexer.engines.candidates import FLAT
+from indexer.engines.candidates import FLAT, is_unrounded
 from indexer.engines.choosing import (
     Candidate,
     IndexPolicy,
@@ -27,7 +27,7 @@ from indexer.engines.choosing import (
     choose,
     search_index,
 )
-from indexer.engines.recall import HeldOut, measure, photo_like, true_neighbours
+from indexer.engines.recall import HeldOut, K, fetch_width, measure, photo_like, true_neighbours
 from indexer.engines.stored import VECTORS, write_stored
 from indexer.errors import GenerationCorruptError, GenerationError
 from indexer.manifest import Contents, Trial
@@ -122,7 +122,8 @@ def write_and_measure(
             f"numbers instead of {source.count} of {source.dim}: the disk or the memory is failing."
         )
     lookup = partial(search_index, written, effort=chosen.nprobe)
-    return measure(source.read, held_out, lookup, breadth=chosen.breadth)
+    width = fetch_width(K, chosen.breadth, unrounded=is_unrounded(chosen.factory))
+    return measure(source.read, held_out, lookup, width=width)
 
 
 def last_row(connection: sqlite3.Connection) -> int:

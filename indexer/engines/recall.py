@@ -20,14 +20,21 @@ from indexer.reading import Rows
 K = 10
 # Above the rounding of a float32 inner product: an equal neighbour is as good as the listed one.
 TOLERANCE = 1e-5
+TIES = 4
 
 Lookup = Callable[[Vectors, int], tuple[Vectors, Rows]]
 Read = Callable[[Rows], Vectors]
 
 
-def fetch_width(limit: int) -> int:
-    """How many candidates to take from an index for ``limit`` answers: the rest is re-ranking."""
-    return 2 * limit + 16
+def fetch_width(limit: int, breadth: int = 1, *, unrounded: bool = False) -> int:
+    """How many candidates to take from an index for ``limit`` answers: the rest is re-ranking.
+
+    Args:
+        limit: Answers.
+        breadth: How many times as many as codes of 8 bits need.
+        unrounded: The index knows the true scores: only a tie can be behind the last answer.
+    """
+    return limit + TIES if unrounded else breadth * (2 * limit + 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +77,19 @@ def true_neighbours(
     return HeldOut(queries, best.min(axis=1), neighbours, views)
 
 
-def measure(
-    read: Read, held_out: HeldOut, lookup: Lookup, *, breadth: int = 1
-) -> tuple[float, float]:
+def measure(read: Read, held_out: HeldOut, lookup: Lookup, *, width: int) -> tuple[float, float]:
     """Recall@10 of an index and the time of one query, the ranking of its candidates with it.
 
     Args:
         read: Rows (N,) -> their true vectors (N, dim).
         held_out: Queries with their true neighbours.
         lookup: (queries (Q, dim), width) -> scores and row numbers (Q, width), -1 pads.
-        breadth: How many times as many candidates as an exact index needs.
+        width: How many candidates a query takes from the index.
 
     Returns:
         The part of the true neighbours that are among the candidates, and microseconds a query.
     """
-    width, hits, seconds = breadth * fetch_width(K), 0, 0.0
+    hits, seconds = 0, 0.0
     for query, threshold in zip(held_out.queries, held_out.thresholds, strict=True):
         started = time.perf_counter()
         rows = lookup(query[None], width)[1][0]

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from indexer.engines.faiss_index import search_index
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.scores import cosines
 from indexer.engines.view import RowSet, View, top_rows
@@ -59,16 +58,19 @@ class Search:
     def run(self, queries: Vectors, *, exact: bool, effort: int | None) -> list[list[Hit]]:
         """Answer each query (B, dim): score descending, then id ascending."""
         opened = self.view.opened
-        lists, breadth = opened.most_effort, opened.manifest.breadth
+        lists = opened.most_effort
         hidden = self.hidden()
         findable = len(self.view) if self.passing is None else len(self.passing)
         expected = min(self.limit, findable - len(hidden))
         answers: list[list[Hit]] = [[] for _ in queries]
-        coded = not exact and self.passing is not None and self.passing.codes is not None
+        coded = not exact and self.coded
         scan = not opened.exact and (exact or self.few()) and not coded
         nprobe = lists if exact else self.effort(max(1, effort or opened.manifest.nprobe), lists)
         everyone = list(range(len(queries)))
-        width = breadth * fetch_width(self.limit + len(hidden))
+        wanted = self.limit + len(hidden)
+        width = opened.width(wanted)
+        if coded and self.passing is not None:
+            width = fetch_width(wanted, self.passing.breadth)
         tasks = [Task(everyone, width, nprobe, scan)] if expected > 0 else []
         while tasks:
             numbers, width, nprobe, scan = tasks.pop()
@@ -91,6 +93,11 @@ class Search:
                     cut.numbers.append(number)
             tasks += [short, cut]
         return answers
+
+    @property
+    def coded(self) -> bool:
+        """Whether there are codes of just what may be answered."""
+        return self.passing is not None and self.passing.codes is not None
 
     def hidden(self) -> Rows:
         """The rows of those excluded items that could have been answered."""
@@ -120,7 +127,7 @@ class Search:
         if coded and not scan:
             assert self.passing is not None
             few = min(width, len(self.passing))
-            return [search_index(self.passing.codes, queries, few, effort=0)]
+            return [self.passing.codes.search(queries, few)]
         if not scan:
             return self.view.search(queries, width, nprobe, self.passing)
         best = (np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))
@@ -152,15 +159,16 @@ class Search:
         if not len(rows):
             return [], 0.0
         most = self.limit + len(hidden)
-        coded = self.passing is not None and self.passing.codes is not None
-        if self.view.opened.unrounded and not coded and len(rows) > most:
+        if self.view.opened.unrounded and not self.coded and len(rows) > most:
             # True scores up to float32's rounding: only what ties with the last can still come in.
             near = given >= np.partition(given, -most)[-most] - 2 * TOLERANCE
             given, rows = given[near], rows[near]
         scores = cosines(self.view.read(self.connection, rows), query)
         shown = ~np.isin(rows, hidden) if len(hidden) else slice(None)
         best = self.best(scores[shown], rows[shown])
-        if best and self.view.opened.manifest.breadth > 1:
+        passing, opened = self.passing, self.view.opened
+        breadth = passing.breadth if passing and self.coded else opened.manifest.breadth
+        if best and breadth > 1:
             # Codes so coarse err by more than neighbours differ. Equal vectors have equal codes
             # all the same, so that it can be told whether a tie goes on.
             tied = np.abs(scores - best[-1].score) <= TOLERANCE

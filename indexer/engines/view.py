@@ -14,18 +14,15 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from indexer.engines.candidates import FLAT, is_exact, is_graph
+from indexer.engines.candidates import is_exact, is_graph, is_unrounded
 from indexer.engines.faiss_index import load_index, search_index
+from indexer.engines.recall import fetch_width
 from indexer.engines.stored import VECTORS, InDatabase, Stored, Truth
 from indexer.errors import GenerationCorruptError, GenerationError
 from indexer.generations import GENERATIONS, INDEX, verify
 from indexer.manifest import Manifest
 from indexer.protocols import Vectors
 from indexer.reading import Rows, find_embedder, read_change, read_changes
-
-# Of a filter that lets at most so many pass, codes are kept, dim bytes each.
-# Beside a graph of more: it has no lists to leave out, and walks past all that does not pass.
-CODED, CODED_BESIDE_GRAPH = 20_000, 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,11 @@ class OpenIndex:
     @property
     def unrounded(self) -> bool:
         """Whether its scores are those of the vectors themselves."""
-        return self.exact or self.graph
+        return is_unrounded(self.manifest.index)
+
+    def width(self, limit: int) -> int:
+        """How many candidates it has to give for ``limit`` answers."""
+        return fetch_width(limit, self.manifest.breadth, unrounded=self.unrounded)
 
     @property
     def graph(self) -> bool:
@@ -96,12 +97,14 @@ class RowSet:
         bits: One for each row number, as ``selector`` reads them.
         selector: The rows, as FAISS wants to be told.
         codes: An index of these rows alone, if there are few and they are asked for again.
+        breadth: Candidates that it has to give, as a multiple of what codes of 8 bits need.
     """
 
     rows: Rows
     bits: npt.NDArray[np.uint8]
     selector: Any
     codes: Any = None
+    breadth: int = 1
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -211,27 +214,6 @@ class View:
         yield from self.truth.stream(connection, passing.rows[:old])
         new = passing.rows[old:]
         yield new, self.vectors[np.searchsorted(self.added, new)]
-
-
-def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowSet:
-    """What a filter lets pass: the rows (P,), ascending, of a view.
-
-    If they are few, their vectors are kept with 8 bits a number, as a filter comes again: comparing
-    with all of them is then faster than any index that has to look past what does not pass.
-    """
-    found = row_set(rows)
-    most = CODED_BESIDE_GRAPH if view.opened.graph else CODED
-    if not 0 < len(rows) <= most or view.opened.manifest.index == FLAT:
-        return found
-    blocks = list(view.stream(connection, found))
-    vectors = np.concatenate([vectors for _, vectors in blocks])
-    coded: Any = faiss.IndexScalarQuantizer(
-        vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-    )
-    coded.train(vectors)
-    codes: Any = faiss.IndexIDMap(coded)
-    codes.add_with_ids(vectors, np.concatenate([numbers for numbers, _ in blocks]))
-    return replace(found, codes=codes)
 
 
 def top_rows(scores: Vectors, rows: Rows, width: int) -> tuple[Vectors, Rows]:

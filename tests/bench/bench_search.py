@@ -53,7 +53,6 @@ from indexer.engines.candidates import is_graph
 from indexer.engines.choosing import search_index
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
-from indexer.engines.recall import fetch_width
 from indexer.engines.stored import VECTORS
 from indexer.filters import Filter, parse_filter
 from indexer.generations import INDEX, current, publish
@@ -117,8 +116,7 @@ def search(store: Path, queries: np.ndarray, true: np.ndarray) -> Figures:
     """The chosen index alone and the whole search, with what both find."""
     with FaissEngine.open(store) as engine:
         opened = engine._view.opened
-        effort, breadth = opened.manifest.nprobe, opened.manifest.breadth
-        width = breadth * fetch_width(K)
+        effort, width = opened.manifest.nprobe, opened.width(K)
         each(queries[:20], lambda query: engine.search(query, K))
         _, alone = each(
             queries, lambda query: search_index(opened.index, query, width, effort=effort)

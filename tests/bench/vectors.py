@@ -95,8 +95,9 @@ def best_of_faiss(
         for kind in KINDS:
             if kind.coding is None:
                 continue
+            index_name = kind.factory(lists, vectors.shape[1])
             index: Any = faiss.index_factory(
-                vectors.shape[1], kind.factory(lists), faiss.METRIC_INNER_PRODUCT
+                vectors.shape[1], index_name, faiss.METRIC_INNER_PRODUCT
             )
             if places is not None:  # the lists are the same for every coding: train them once
                 index.quantizer.add(quantizer.reconstruct_n(0, lists))
@@ -105,14 +106,14 @@ def best_of_faiss(
                 quantizer = faiss.downcast_index(index.quantizer)
                 places = quantizer.search(vectors, 1)[1].ravel()
                 kept = index  # owns the quantizer
-            if kind.coding == "RaBitQfs":
+            if kind.coding in ("RaBitQfs", "PQ"):
                 index.add(vectors)
             else:
                 add_preassigned(index, vectors, places)
-            for width in (K, fetch_width(K), 8 * fetch_width(K)):
+            for width in (K, *(breadth * fetch_width(K) for breadth in (1, 4, 8))):
                 found = least_effort(index, (1, lists), width, vectors, queries, true)
                 if found is not None:
-                    name = f"FAISS {kind.factory(lists)}, {width} ranked, ms"
+                    name = f"FAISS {index_name}, {width} ranked, ms"
                     best[name] = found
                     print(f"  {name}: {found:.3f}", flush=True)
         del kept
@@ -128,9 +129,8 @@ def graph_of_faiss(
         index = faiss.IndexHNSWFlat(vectors.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
         index.add(vectors)
     else:
-        index = faiss.read_index(str(built))
-        if isinstance(index, faiss.IndexIDMap):  # the store numbers its rows from 1
-            index = faiss.downcast_index(index.index)
+        owner: Any = faiss.read_index(str(built))  # numbers rows from 1, as the store does
+        index = faiss.downcast_index(owner.index)
     found = least_effort(index, (16, 1024), K, vectors, queries, true)
     if found is None:
         return {}

@@ -8,7 +8,7 @@ import pytest
 
 from indexer.database import ReaderPool, connect
 from indexer.embedders import ColourLayoutEmbedder
-from indexer.engines import choosing, view
+from indexer.engines import choosing, passing
 from indexer.engines.candidates import KINDS, is_exact, is_graph
 from indexer.engines.choosing import IndexPolicy, expected_time
 from indexer.engines.faiss_engine import FaissEngine
@@ -53,7 +53,8 @@ def make(store: Path, policy: IndexPolicy, vectors=VECTORS):
 def only(request, monkeypatch):
     """There is one kind of index only."""
     monkeypatch.setattr(choosing, "KINDS", (request.param,))
-    monkeypatch.setattr(view, "CODED", 100)  # of the filters below some keep codes, some do not
+    monkeypatch.setattr(passing, "FINE", 100)  # of the filters below some keep codes, some do not
+    monkeypatch.setattr(passing, "SHARED", {})
     return request.param
 
 
@@ -69,7 +70,8 @@ def test_each_kind_finds_enough_under_every_filter_and_beside_changes(tmp_path, 
     vectors = VECTORS.copy()
     vectors[2000:2100] = vectors[77]  # a tie longer than any list of candidates
     manifest = make(tmp_path, IndexPolicy(flat_limit=0, recall=0.95, queries=100), vectors)
-    assert (manifest.index, manifest.breadth) == (only.factory(manifest.nlist), only.breadth)
+    assert manifest.index == only.factory(manifest.nlist, manifest.dim)
+    assert manifest.breadth == only.breadth
     assert manifest.recall_at_10 >= 0.95
     with FaissEngine.open(tmp_path) as engine:
         truth = -np.sort(-(QUERIES @ vectors.T), axis=1)[:, :10]
@@ -94,7 +96,7 @@ def test_each_kind_finds_enough_under_every_filter_and_beside_changes(tmp_path, 
 
 def test_memory_is_kept_to_and_told_where_nothing_fits(tmp_path) -> None:
     small = make(tmp_path, IndexPolicy(flat_limit=0, recall=0.9, memory=COUNT * (DIM + 8)))
-    assert small.index.partition(",")[2] in {"SQ8", "RaBitQfs"}
+    assert small.index.partition(",")[2] in {"SQ8", "RaBitQfs", "PQ8x4fs"}
     sizes = [trial.bytes_per_item for trial in small.curve[:-1]]
     assert max(sizes) <= DIM + 8
     with closing(connect(tmp_path)) as connection:
@@ -116,9 +118,24 @@ def test_a_kind_that_misses_on_all_items_makes_way_for_the_next(tmp_path, monkey
 
 def test_looking_takes_longer_among_more_items_and_ranking_does_not() -> None:
     trial = Trial(index="x", nprobe=1, recall_at_10=1, microseconds=100 + 72, items=100)
-    lists, graph = KINDS[0], KINDS[-1]
-    assert expected_time(lists, trial, 72, 10_000) == pytest.approx(100 * 10 + 72)
-    assert expected_time(graph, trial, 72, 10_000) == pytest.approx(100 * 2 + 72)
+    assert expected_time(trial, 72, 10_000) == pytest.approx(100 * 2 + 72)
+
+
+def test_a_recall_is_reached_by_more_than_its_error() -> None:
+    policy = IndexPolicy(recall=0.95)
+    # Of 400 queries, .96 has a standard error of sqrt(.96 * .04 / 400) = .0098.
+    assert policy.reached_by(0.96, 400)
+    assert not policy.reached_by(0.959, 400)
+    assert not policy.reached_by(0.96, 300)
+    assert policy.reached_by(1.0, 1)
+
+
+def test_filters_get_codes_as_coarse_as_their_number_allows() -> None:
+    assert passing.coarseness(50_000, 128) == [1]
+    assert passing.coarseness(50_001, 128) == [2, 1]
+    assert passing.coarseness(500_000, 128) == [4, 2]  # one number a code would take 32 MB
+    assert passing.coarseness(700_001, 128) == []
+    assert passing.coarseness(50_000, 6) == []  # too few parts to tell vectors apart
 
 
 def test_what_is_exact_is_told_from_its_name() -> None:

@@ -33,7 +33,7 @@ def test_a_larger_catalogue_gets_the_fastest_index_that_was_measured_to_find_eno
     vectors = centres[rng.integers(0, 30, count)] + 0.25 * unit_vectors(count, dim, 2)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     from_vectors(store, vectors)
-    policy = IndexPolicy(flat_limit=1000, recall=0.95, queries=100, sample=800)
+    policy = IndexPolicy(flat_limit=0, recall=0.95, queries=100, sample=800)
     with open_writer(store), closing(ReaderPool(store)) as pool:
 
         def build(path: Path):
@@ -42,12 +42,17 @@ def test_a_larger_catalogue_gets_the_fastest_index_that_was_measured_to_find_eno
 
         manifest = publish(store, build).manifest
     assert manifest.recall_at_10 >= 0.95
-    on_sample = {t.index.rpartition(",")[2] for t in manifest.curve if t.items == 800}
-    assert on_sample == {"Flat", "SQ8", "RaBitQfs", "HNSW32"}
-    built = [t.index for t in manifest.curve if t.items == count]
-    assert set(built) == {manifest.index}  # only what was chosen was built of everything
-    enough = [t for t in manifest.curve[:-1] if t.items == count and t.recall_at_10 >= 0.95]
-    assert manifest.nprobe == min(t.nprobe for t in enough)  # the least effort that suffices
+    assert {t.index for t in manifest.curve if t.items == 800} == {"HNSW32"}
+    everything = [t for t in manifest.curve[:-1] if t.items == count]
+    codings = {t.index.rpartition(",")[2] for t in everything}
+    assert codings - {"HNSW32"} == {"Flat", "SQ8", "RaBitQfs", "PQ4x4fs"}
+    enough = [t for t in everything if policy.reached_by(t.recall_at_10, 100)]
+    least = {  # the effort that suffices, of each kind
+        name: min((t.nprobe, t.microseconds) for t in enough if t.index == name)
+        for name in {t.index for t in enough}
+    }
+    assert manifest.nprobe == least[manifest.index][0]
+    assert least[manifest.index][1] == min(microseconds for _, microseconds in least.values())
     assert all(t.bytes_per_item for t in manifest.curve)
     with FaissEngine.open(store) as engine:
         exact = engine.search(vectors[:20], 10, exact=True)
@@ -94,7 +99,9 @@ def test_recall_by_hand() -> None:
         ([10, 11, -1], 0.0),
     ):
         rows = np.array([list(proposed)], np.int64)
-        recall, _ = measure(vectors.__getitem__, held_out, lambda q, k, rows=rows: (q, rows))
+        recall, _ = measure(
+            vectors.__getitem__, held_out, lambda q, k, rows=rows: (q, rows), width=12
+        )
         assert recall == pytest.approx(expected)
 
 
@@ -102,7 +109,7 @@ def test_recall_counts_an_equal_neighbour_as_found() -> None:
     vectors = np.repeat(np.eye(2, dtype=np.float32), 15, axis=0)
     held_out = true_neighbours(vectors[:1], [vectors], 30)
     last_ten = np.arange(5, 15)[None]
-    assert measure(vectors.__getitem__, held_out, lambda q, k: (q, last_ten))[0] == 1.0
+    assert measure(vectors.__getitem__, held_out, lambda q, k: (q, last_ten), width=10)[0] == 1.0
 
 
 def test_a_full_disk_and_a_foreign_file_are_said_in_our_words(tmp_path) -> None:

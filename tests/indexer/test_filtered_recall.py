@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from indexer.database import ReaderPool
-from indexer.engines import view
+from indexer.engines import passing
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.engines.recall import photo_like
@@ -28,7 +28,11 @@ def vectors():
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=[0, 20_000], ids=["lists", "codes"])
+@pytest.fixture(
+    scope="module",
+    params=[(0, {}), (20_000, {}), (700, {4: 20_000})],
+    ids=["lists", "fine codes", "product codes"],
+)
 def engine(request, tmp_path_factory, vectors):
     """Filters are answered by the index, or by codes of what passes."""
     store = tmp_path_factory.mktemp("filtered") / "store"
@@ -50,7 +54,8 @@ def engine(request, tmp_path_factory, vectors):
     pool.close()
     assert made.manifest.index != "Flat"
     with FaissEngine.open(store) as opened, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(view, "CODED", request.param)
+        patch.setattr(passing, "FINE", request.param[0])
+        patch.setattr(passing, "SHARED", request.param[1])
         yield opened
 
 

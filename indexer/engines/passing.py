@@ -1,0 +1,105 @@
+"""What a filter lets pass, with codes of just those vectors.
+
+An index has to look past all that does not pass. A filter comes again, so codes of what it lets
+pass are kept, and comparing with all of them is faster: those of 8 bits a number for a few, product
+codes for more, which are a half to an eighth as large and compared five to twenty times as fast.
+How coarse they may be, and how many candidates they have to give, is measured on the very vectors.
+"""
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import faiss
+import numpy as np
+
+from indexer.engines.candidates import FLAT, parts, product_coding
+from indexer.engines.recall import TOLERANCE, K, fetch_width, photo_like, true_neighbours
+from indexer.engines.view import RowSet, View, row_set
+from indexer.protocols import Vectors
+from indexer.reading import Rows
+
+FINE = 5_000  # at most so many that pass get codes of 8 bits a number
+# Up to how many that pass so many numbers share a code of 4 bits; finer where that misses.
+SHARED = {1: 50_000, 2: 200_000, 4: 700_000}
+MEMORY = 16_000_000  # bytes of codes for one filter
+LEAST_PARTS = 8  # fewer do not tell vectors apart
+BREADTHS = (2, 4, 8, 16)
+# A filtered search has to find .99 (tests/indexer/test_filtered_recall.py).
+RECALL, QUERIES, COSINE = 0.998, 100, 0.8
+TRAINING = 20_000
+
+
+def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowSet:
+    """What a filter lets pass: the rows (P,), ascending, of a view, with codes if they help."""
+    found, dim = row_set(rows), view.vectors.shape[1]
+    if not len(rows) or view.opened.manifest.index == FLAT:
+        return found
+    if len(rows) <= FINE:
+        return replace(found, codes=encode(connection, view, found, "SQ8"))
+    for numbers in coarseness(len(rows), dim):
+        codes = encode(connection, view, found, product_coding(dim, numbers))
+        breadth = find_breadth(connection, view, found, codes)
+        if breadth is not None:
+            return replace(found, codes=codes, breadth=breadth)
+    return found
+
+
+def coarseness(count: int, dim: int) -> list[int]:
+    """How many numbers may share a code of ``count`` vectors, the most first; none if too many."""
+    most = min((numbers for numbers, most in SHARED.items() if count <= most), default=0)
+    return [
+        numbers
+        for numbers in sorted(SHARED, reverse=True)
+        if numbers <= most
+        and parts(dim, numbers) >= LEAST_PARTS
+        and count * parts(dim, numbers) / 2 <= MEMORY
+    ]
+
+
+def encode(connection: sqlite3.Connection, view: View, passing: RowSet, coding: str) -> Any:
+    """An index of what passes alone, of one of FAISS's codings."""
+    coded: Any = faiss.index_factory(view.vectors.shape[1], coding, faiss.METRIC_INNER_PRODUCT)
+    coded.train(sample(connection, view, passing, TRAINING))
+    codes: Any = faiss.IndexIDMap(coded)
+    for numbers, vectors in view.stream(connection, passing):
+        if len(numbers):
+            codes.add_with_ids(vectors, numbers)
+    return codes
+
+
+def sample(connection: sqlite3.Connection, view: View, passing: RowSet, most: int) -> Vectors:
+    """At most so many of the vectors that pass (N, dim), evenly spread."""
+    some = row_set(passing.rows[:: math.ceil(len(passing) / most)])
+    return np.concatenate([vectors for _, vectors in view.stream(connection, some)])
+
+
+def find_breadth(
+    connection: sqlite3.Connection, view: View, passing: RowSet, codes: Any
+) -> int | None:
+    """How many times as many candidates as codes of 8 bits the codes need; None if even many fail.
+
+    Measured with queries that are like photos of any items, whether these pass or not.
+    """
+
+    def blocks() -> Iterator[Vectors]:
+        for _, vectors in view.stream(connection, passing):
+            yield vectors
+
+    seeds = sample(connection, view, passing, QUERIES)
+    stored = view.opened.stored
+    if stored is not None:
+        seeds = stored.vectors(None, stored.rows[:: math.ceil(len(stored.rows) / QUERIES)])
+    queries = photo_like(seeds, COSINE, np.random.default_rng(0))
+    held_out = true_neighbours(queries, blocks(), len(passing))
+    for breadth in BREADTHS:
+        rows = codes.search(queries, min(breadth * fetch_width(K), len(passing)))[1]
+        near = 0
+        for query, threshold, mine in zip(queries, held_out.thresholds, rows, strict=True):
+            scores = view.read(connection, mine[mine >= 0]) @ query
+            near += min(int((scores >= threshold - TOLERANCE).sum()), held_out.neighbours)
+        if near >= RECALL * held_out.neighbours * len(queries):
+            return breadth
+    return None
