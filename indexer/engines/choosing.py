@@ -2,7 +2,7 @@
 
 A kind is tried with rising effort until it reaches the asked recall@10 on held-out, photo-like
 queries. The time of a search counts the ranking of its candidates. Of those that reach the recall
-and fit into the asked memory, the fastest is taken.
+and fit into the asked memory, the fastest is taken, or the smallest that is about as fast.
 
 Kinds with lists are measured over all items: a sample has fewer neighbours near each query, which
 lists suffer from and a graph does not, so that it would tell nothing of them. They share the
@@ -40,6 +40,8 @@ from indexer.protocols import Vectors
 from indexer.reading import Rows, stream_vectors
 
 BISECTIONS = 3
+# So many times as long takes no longer: timing a search twice differs by as much.
+AS_FAST = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A filled index with the effort that reached the asked recall, and the time of a search."""
+    """A filled index with the effort that reached the asked recall, and what a search costs."""
 
     index: Any
     factory: str
@@ -123,6 +125,7 @@ class Candidate:
     nprobe: int
     breadth: int = 1
     microseconds: float = 0.0
+    bytes_per_item: int = 0
 
 
 def choose(
@@ -157,8 +160,7 @@ def choose(
             centres = find_centres(source.dim, lists, training, policy.seed)
         empty = new_index(kind, source.dim, centres, training)
         found = build_candidate(kind, empty, source, held_out, policy, curve)
-        if found is not None and (best is None or found.microseconds < best.microseconds):
-            best = found
+        best = better(best, found)
     if policy.memory is not None and flat > policy.memory:
         if best is None:
             raise nothing_fits(source, policy, flat)
@@ -167,6 +169,14 @@ def choose(
         return best
     quick = time_flat(source, sample, held_out.queries, curve) <= best.microseconds
     return None if quick else best
+
+
+def better(best: Candidate | None, found: Candidate | None) -> Candidate | None:
+    """The faster of two, or the smaller if both are about as fast."""
+    if best is None or found is None:
+        return best or found
+    slack = AS_FAST if found.bytes_per_item < best.bytes_per_item else 1 / AS_FAST
+    return found if found.microseconds < slack * best.microseconds else best
 
 
 def nothing_fits(source: Source, policy: IndexPolicy, flat: int) -> GenerationError:
@@ -297,6 +307,23 @@ def raise_effort(
     return trials
 
 
+def bisect(
+    attempt: Callable[[int], Trial], trials: list[Trial], enough: Callable[[Trial], bool]
+) -> Trial:
+    """The trial of the least effort that is enough: doubling may have gone twice as far."""
+    reached, below = trials[-1], trials[-2] if len(trials) > 1 else trials[-1]
+    for _ in range(BISECTIONS):
+        middle = (below.nprobe + reached.nprobe) // 2
+        if middle in (below.nprobe, reached.nprobe):
+            break
+        trial = attempt(middle)
+        if enough(trial):
+            reached = trial
+        else:
+            below = trial
+    return reached
+
+
 def build_candidate(
     kind: Kind,
     index: Any,
@@ -338,20 +365,17 @@ def build_candidate(
         return policy.reached_by(trial.recall_at_10, len(held_out.queries))
 
     trials = raise_effort(attempt, kind, lists, enough)
-    reached, below = trials[-1], trials[-2] if len(trials) > 1 else trials[-1]
-    if not enough(reached):
+    if not enough(trials[-1]):
         return None
-    for _ in range(BISECTIONS):  # doubling may have gone up to twice as far as needed
-        middle = (below.nprobe + reached.nprobe) // 2
-        if middle in (below.nprobe, reached.nprobe):
-            break
-        trial = attempt(middle)
-        if enough(trial):
-            reached = trial
-        else:
-            below = trial
+    reached = bisect(attempt, trials, enough)
     return Candidate(
-        index, reached.index, lists, reached.nprobe, kind.breadth, reached.microseconds
+        index,
+        reached.index,
+        lists,
+        reached.nprobe,
+        kind.breadth,
+        reached.microseconds,
+        kind.bytes_per_item(source.dim),
     )
 
 

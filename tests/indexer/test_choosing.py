@@ -10,7 +10,7 @@ from indexer.database import ReaderPool, connect
 from indexer.embedders import ColourLayoutEmbedder
 from indexer.engines import choosing, passing
 from indexer.engines.candidates import KINDS, is_exact, is_graph
-from indexer.engines.choosing import IndexPolicy, expected_time
+from indexer.engines.choosing import Candidate, IndexPolicy, better, expected_time
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import build_index, held_out_queries
 from indexer.errors import GenerationError
@@ -119,6 +119,19 @@ def test_a_kind_that_misses_on_all_items_makes_way_for_the_next(tmp_path, monkey
 def test_looking_takes_longer_among_more_items_and_ranking_does_not() -> None:
     trial = Trial(index="x", nprobe=1, recall_at_10=1, microseconds=100 + 72, items=100)
     assert expected_time(trial, 72, 10_000) == pytest.approx(100 * 2 + 72)
+
+
+def test_the_smaller_of_two_that_are_about_as_fast_is_taken() -> None:
+    def candidate(microseconds, size):
+        return Candidate(None, "x", 1, 1, 1, microseconds, size)
+
+    large, small = candidate(100, 520), candidate(109, 136)
+    assert better(large, small) is small
+    assert better(small, large) is small
+    assert better(large, candidate(111, 136)) is large
+    assert better(small, candidate(98, 520)).microseconds == 98
+    assert better(None, large) is large
+    assert better(large, None) is large
 
 
 def test_a_recall_is_reached_by_more_than_its_error() -> None:

@@ -52,7 +52,7 @@ def test_a_larger_catalogue_gets_the_fastest_index_that_was_measured_to_find_eno
         for name in {t.index for t in enough}
     }
     assert manifest.nprobe == least[manifest.index][0]
-    assert least[manifest.index][1] == min(microseconds for _, microseconds in least.values())
+    assert least[manifest.index][1] <= 1.3 * min(time for _, time in least.values())
     assert all(t.bytes_per_item for t in manifest.curve)
     with FaissEngine.open(store) as engine:
         exact = engine.search(vectors[:20], 10, exact=True)
