@@ -45,6 +45,7 @@ from indexer.reading import find_facets, find_items, find_passing, find_vectors_
 # What filters let pass, and facets, that are kept until the store changes: shops ask with the same
 # few, and counting the values of a million items takes seconds.
 FILTERS, FACETS = 32, 32
+FILTER_BYTES = 512_000_000
 
 
 class FaissEngine:
@@ -58,7 +59,9 @@ class FaissEngine:
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
-        self._passing = Remembered[tuple[int, int, str], RowSet](FILTERS)
+        self._passing = Remembered[tuple[int, int, str], RowSet](
+            FILTERS, room=FILTER_BYTES, size=lambda rows: rows.nbytes
+        )
         self._facets = Remembered[tuple[int, int, str, int], dict[str, Facet]](FACETS)
 
     @classmethod

@@ -15,21 +15,22 @@ from typing import Any
 import faiss
 import numpy as np
 
-from indexer.engines.candidates import FLAT, parts, product_coding
+from indexer.engines.candidates import FLAT, ROW_NUMBER, parts, product_coding
 from indexer.engines.recall import TOLERANCE, K, fetch_width, photo_like, true_neighbours
-from indexer.engines.view import RowSet, View, row_set
+from indexer.engines.view import RowSet, View, is_wide, row_set
 from indexer.protocols import Vectors
 from indexer.reading import Rows
 
 FINE = 5_000  # at most so many that pass get codes of 8 bits a number
 # Up to how many that pass so many numbers share a code of 4 bits; finer where that misses.
-SHARED = {1: 50_000, 2: 200_000, 4: 700_000}
-MEMORY = 16_000_000  # bytes of codes for one filter
+SHARED = {1: 50_000, 2: 200_000, 4: 4_000_000}
+MEMORY = 64_000_000  # bytes of codes for one filter
 LEAST_PARTS = 8  # fewer do not tell vectors apart
 BREADTHS = (2, 4, 8, 16)
 # A filtered search has to find .99 (tests/indexer/test_filtered_recall.py).
 RECALL, QUERIES, COSINE = 0.998, 100, 0.8
-TRAINING = 20_000
+TRAINING = 2_000  # vectors; with as few, and few rounds, the codes find as much (``find_breadth``)
+ROUNDS = 10
 
 
 def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowSet:
@@ -38,12 +39,16 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
     if not len(rows) or view.opened.manifest.index == FLAT:
         return found
     if len(rows) <= FINE:
-        return replace(found, codes=encode(connection, view, found, "SQ8"))
+        codes = encode(connection, view, found, "SQ8")
+        return replace(found, codes=codes, code_bytes=dim + ROW_NUMBER)
+    if is_wide(len(rows), view) and not view.opened.graph:
+        return found  # the lists are as fast, and need no codes to be made
     for numbers in coarseness(len(rows), dim):
         codes = encode(connection, view, found, product_coding(dim, numbers))
         breadth = find_breadth(connection, view, found, codes)
         if breadth is not None:
-            return replace(found, codes=codes, breadth=breadth)
+            size = parts(dim, numbers) // 2 + ROW_NUMBER
+            return replace(found, codes=codes, breadth=breadth, code_bytes=size)
     return found
 
 
@@ -62,7 +67,10 @@ def coarseness(count: int, dim: int) -> list[int]:
 def encode(connection: sqlite3.Connection, view: View, passing: RowSet, coding: str) -> Any:
     """An index of what passes alone, of one of FAISS's codings."""
     coded: Any = faiss.index_factory(view.vectors.shape[1], coding, faiss.METRIC_INNER_PRODUCT)
-    coded.train(sample(connection, view, passing, TRAINING))
+    training = len(passing)
+    if hasattr(coded, "pq"):
+        coded.pq.cp.niter, training = ROUNDS, TRAINING
+    coded.train(sample(connection, view, passing, training))
     codes: Any = faiss.IndexIDMap(coded)
     for numbers, vectors in view.stream(connection, passing):
         if len(numbers):

@@ -1,5 +1,6 @@
 """What is costly to find out and often asked for: found once for all who ask, and kept."""
 
+import math
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from threading import Lock
@@ -10,7 +11,7 @@ Value = TypeVar("Value")
 
 
 class Remembered(Generic[Key, Value]):
-    """The values of the last few keys. Thread-safe.
+    """The values of the last few keys, as many as there is room for. Thread-safe.
 
     A key has to name everything that its value depends on, as the change number of a store: what
     is not asked for any more makes room. Who asks for what another thread is finding out waits for
@@ -18,10 +19,14 @@ class Remembered(Generic[Key, Value]):
 
     Args:
         most: How many values are kept.
+        room: Bytes that they may take together; the last one is kept whatever it takes.
+        size: Bytes of a value.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(
+        self, most: int, *, room: float = math.inf, size: Callable[[Value], int] = lambda _: 0
+    ) -> None:
+        self.most, self.room, self.size = most, room, size
         self._lock = Lock()
         self._found: dict[Key, Future[Value]] = {}
 
@@ -38,6 +43,8 @@ class Remembered(Generic[Key, Value]):
         if known is None:
             try:
                 awaited.set_result(find())
+                with self._lock:
+                    self._make_room()
             except BaseException as error:
                 with self._lock:
                     if self._found.get(key) is awaited:
@@ -45,3 +52,17 @@ class Remembered(Generic[Key, Value]):
                 awaited.set_exception(error)
                 raise
         return awaited.result()
+
+    def _make_room(self) -> None:
+        """Forget what was not asked for the longest, until the rest fits; the lock is held."""
+        sizes = {
+            key: self.size(found.result())
+            for key, found in self._found.items()
+            if found.done() and not found.exception()
+        }
+        taken = sum(sizes.values())
+        for key in list(sizes)[:-1]:
+            if taken <= self.room:
+                return
+            taken -= sizes[key]
+            del self._found[key]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.scores import cosines
-from indexer.engines.view import RowSet, View, top_rows
+from indexer.engines.view import RowSet, View, is_wide, top_rows
 from indexer.protocols import Hit, Vectors
 from indexer.reading import Rows, find_rows_by_id
 
@@ -23,7 +23,7 @@ FEW, FEW_GRAPH = 0.01, 0.25
 # Otherwise this many times as many lists are probed, and more as less passes: an index that finds
 # .95 unfiltered has to find .99 filtered (tests/indexer/test_filtered_recall.py). A graph looks at
 # the neighbours of whatever it walks past, and needs less.
-FILTERED, FILTERED_GRAPH = 12, 8
+FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 8, 24, 8
 
 Candidates = tuple[Vectors, Rows]
 
@@ -116,7 +116,9 @@ class Search:
         if self.passing is not None and len(self.passing):
             # So that as many vectors are compared, whatever passes: what does not costs a look at
             # one bit.
-            more = FILTERED_GRAPH if self.view.opened.graph else FILTERED
+            wide = is_wide(len(self.passing), self.view)
+            more = FILTERED_WIDE if wide else FILTERED
+            more = FILTERED_GRAPH if self.view.opened.graph else more
             nprobe = math.ceil(more * nprobe * len(self.view) / len(self.passing))
         return min(nprobe, lists)
 

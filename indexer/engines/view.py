@@ -24,6 +24,8 @@ from indexer.manifest import Manifest
 from indexer.protocols import Vectors
 from indexer.reading import Rows, find_embedder, read_change, read_changes
 
+WIDE = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class OpenIndex:
@@ -98,6 +100,7 @@ class RowSet:
         selector: The rows, as FAISS wants to be told.
         codes: An index of these rows alone, if there are few and they are asked for again.
         breadth: Candidates that it has to give, as a multiple of what codes of 8 bits need.
+        code_bytes: Of such an index, for each row.
     """
 
     rows: Rows
@@ -105,9 +108,15 @@ class RowSet:
     selector: Any
     codes: Any = None
     breadth: int = 1
+    code_bytes: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all these forms."""
+        return self.rows.nbytes + self.bits.nbytes + len(self) * self.code_bytes
 
     def holds(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """(N,) which of some rows, none below 0, are among them."""
@@ -214,6 +223,11 @@ class View:
         yield from self.truth.stream(connection, passing.rows[:old])
         new = passing.rows[old:]
         yield new, self.vectors[np.searchsorted(self.added, new)]
+
+
+def is_wide(passing: int, view: View) -> bool:
+    """Whether so much passes that an index finds it about as fast as without a filter."""
+    return passing >= WIDE * len(view)
 
 
 def top_rows(scores: Vectors, rows: Rows, width: int) -> tuple[Vectors, Rows]:

@@ -50,3 +50,18 @@ def test_many_who_ask_at_once_wait_for_the_first():
         go.set()
         assert [answer.result(20) for answer in answers] == [7] * 5
     assert asked == [1]
+
+
+def test_what_was_not_asked_for_the_longest_makes_room() -> None:
+    kept, asked = Remembered(9, room=10, size=int), []
+
+    def get(number):
+        return kept.get(number, lambda: asked.append(number) or number)
+
+    assert [get(4), get(5), get(4), get(1)] == [4, 5, 4, 1]
+    assert asked == [4, 5, 1]  # 10 bytes in all: they fit
+    get(3)  # 5 was not asked for the longest
+    assert [get(4), get(1), get(3)] == [4, 1, 3]
+    assert asked == [4, 5, 1, 3]
+    get(50)  # too large for all, and kept alone until the next comes
+    assert [get(50), len(kept)] == [50, 1]
