@@ -69,8 +69,10 @@ class Search:
         everyone = list(range(len(queries)))
         wanted = self.limit + len(hidden)
         width = opened.width(wanted)
-        if coded and self.passing is not None:
+        if self.passing is not None and coded:
             width = fetch_width(wanted, self.passing.breadth)
+        elif self.passing is not None and opened.manifest.breadth > 1:
+            width *= WIDEN  # coarse codes that find .95 among more candidates find .99
         tasks = [Task(everyone, width, nprobe, scan)] if expected > 0 else []
         while tasks:
             numbers, width, nprobe, scan = tasks.pop()

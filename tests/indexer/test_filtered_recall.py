@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from indexer.database import ReaderPool
-from indexer.engines import passing
+from indexer.engines import choosing, passing
+from indexer.engines.candidates import KINDS
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.engines.recall import photo_like
@@ -28,13 +29,16 @@ def vectors():
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(0, {}), (20_000, {}), (700, {4: 20_000})],
-    ids=["lists", "fine codes", "product codes"],
-)
+# How filters are answered: by the index, whichever kind it is, or by codes of what passes.
+BY_INDEX = [(kind, 0, {}) for kind in KINDS]
+BY_CODES = [(KINDS[-1], 20_000, {}), (KINDS[-1], 700, {4: 20_000})]
+NAMES = [*(kind.name for kind in KINDS), "fine codes", "product codes"]
+
+
+@pytest.fixture(scope="module", params=BY_INDEX + BY_CODES, ids=NAMES)
 def engine(request, tmp_path_factory, vectors):
-    """Filters are answered by the index, or by codes of what passes."""
+    """An engine over one kind of index, which answers filters in one way."""
+    kind, fine, shared = request.param
     store = tmp_path_factory.mktemp("filtered") / "store"
     order = np.random.default_rng(1).permutation(COUNT)  # attributes say nothing of the place
     flags = {0: {"flag": True}, 1: {"flag": 1}}  # equal to Python, not to a filter
@@ -50,12 +54,14 @@ def engine(request, tmp_path_factory, vectors):
         with pool.read() as connection:
             return build_index(connection, path, fingerprint="f", policy=IndexPolicy(flat_limit=0))
 
-    made = publish(store, build)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choosing, "KINDS", (kind,))
+        made = publish(store, build)
     pool.close()
     assert made.manifest.index != "Flat"
     with FaissEngine.open(store) as opened, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passing, "FINE", request.param[0])
-        patch.setattr(passing, "SHARED", request.param[1])
+        patch.setattr(passing, "FINE", fine)
+        patch.setattr(passing, "SHARED", shared)
         yield opened
 
 
