@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -25,6 +26,7 @@ from indexer.errors import (
     StoreFullError,
     StoreVersionError,
 )
+from indexer.own_places import read_place
 
 DATABASE = "items.sqlite"
 APPLICATION_ID = 0x4E495445  # "NITE"
@@ -35,13 +37,14 @@ SHARED_MEMORY = 32 << 10
 # FULL: a commit that was acknowledged survives a loss of power, not only of the process.
 WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 BUSY_SECONDS = 10.0
+INCREMENTAL = 2  # SQLite's number for a file that can be made smaller piece by piece
 
 SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (
   item INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
-  uri TEXT NOT NULL,
+  uri TEXT NOT NULL,            -- as indexer.own_places reads it
   sha256 TEXT NOT NULL,
   size INTEGER,                 -- of the photo's file when it was read; NULL: read it again
   mtime_ns INTEGER,
@@ -126,6 +129,7 @@ def connect(store: Path, *, create: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        connection.create_function("place", 1, partial(read_place, store), deterministic=True)
         try:
             prepare(connection, store, create=create)
         except BaseException:
@@ -163,6 +167,7 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def create_schema(connection: sqlite3.Connection, store: Path) -> None:
     """Make all tables in one transaction: a crash leaves either none of them or all."""
+    connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")  # before there is a first page
     connection.execute("PRAGMA journal_mode=WAL")
     connection.executescript(
         f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA application_id={APPLICATION_ID};"

@@ -186,9 +186,8 @@ class Run:
     def _take_in(self, workers: Workers, batch: int) -> None:
         """Embed what the catalogue has, and what came without one if the weights are new to it."""
         self._take_from(self.catalogue, workers, batch)
-        store, fingerprint = self.writer.store, self.embedder.fingerprint
         with self.pool.read() as connection:
-            own = find_own_without(connection, store, fingerprint)
+            own = find_own_without(connection, self.embedder.fingerprint)
         if own and not self.stopped:
             self.total += len(own)
             self._take_from(MemoryCatalogue(own), workers, batch)
@@ -256,6 +255,7 @@ class Run:
             self.writer, self.pool, fingerprint=fingerprint, policy=self.policy, views=self._view,
             generation_id=run,
         )  # fmt: skip
+        self.writer.mark_published(fingerprint)
         self._tell("publish")
         return made
 

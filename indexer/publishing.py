@@ -9,8 +9,10 @@ from indexer.database import ReaderPool
 from indexer.errors import GenerationError
 from indexer.filesystem import FileSystem, LocalFileSystem
 from indexer.generations import (
+    GENERATIONS,
     Generation,
     activate,
+    find_old,
     list_generations,
     new_id,
     publish,
@@ -19,6 +21,7 @@ from indexer.generations import (
     verify,
 )
 from indexer.layout import MAP, write_layout
+from indexer.leases import unless_held
 from indexer.manifest import Contents, Manifest
 from indexer.reading import find_embedder, has_changed, read_change
 from indexer.store import StoreWriter
@@ -73,8 +76,15 @@ class Generations(Protocol):
         """Make a generation of all vectors of an embedder, and let it answer."""
         ...
 
+    def find_old(self, *, keep: int) -> tuple[list[str], list[str]]:
+        """Ids of what ``remove_old`` would remove, and of what it would if no process used it."""
+        ...
+
     def remove_old(self, writer: StoreWriter, *, keep: int) -> list[str]:
-        """Remove all but the newest ``keep``, never the current one; returns the ids removed."""
+        """Remove all but the newest ``keep`` that no process answers from; returns their ids.
+
+        Never the current one.
+        """
         ...
 
     def close(self) -> None:
@@ -176,6 +186,15 @@ class LocalGenerations:
         return publish(
             writer.store, build, generation_id=generation_id, clock=self.clock, files=self.files
         )
+
+    def find_old(self, *, keep: int) -> tuple[list[str], list[str]]:
+        """Ids of what ``remove_old`` would remove, and of what a process answers from."""
+        free: list[str] = []
+        held: list[str] = []
+        for name in find_old(self.store, keep=keep):
+            with unless_held(self.store / GENERATIONS / name) as unused:
+                (free if unused else held).append(name)
+        return free, held
 
     def remove_old(self, writer: StoreWriter, *, keep: int) -> list[str]:
         """Remove all but the newest ``keep``; see ``Generations``."""

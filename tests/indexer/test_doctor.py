@@ -145,7 +145,7 @@ def test_leftovers_of_a_crash_but_not_of_a_run_that_goes_on(store):
     (store / GENERATIONS / ".staging-x").mkdir()
     (store / GENERATIONS / ".staging-x" / INDEX).write_bytes(b"0" * 1000)
     (store / "CURRENT.tmp").write_text("x")
-    only(store, "warning", "2 half-made", "niteru index")
+    only(store, "warning", "2 half-made", "niteru gc")
     with exclusive(store, WRITER):
         assert worst(store) == []
         assert "being written by process" in " ".join(f.what for f in examine(store))
