@@ -26,7 +26,7 @@ from indexer.errors import (
     StoreFullError,
     StoreVersionError,
 )
-from indexer.own_places import read_place
+from indexer.own_places import find_own, read_place
 
 DATABASE = "items.sqlite"
 APPLICATION_ID = 0x4E495445  # "NITE"
@@ -120,9 +120,11 @@ def connect(store: Path, *, create: bool = False) -> sqlite3.Connection:
     Raises:
         NoStoreError: There is none.
         StoreVersionError: It is newer than this program, or another program's.
-        StoreCorruptError: It is damaged.
+        StoreCorruptError: It is damaged, or lost from a store that had items.
     """
     path = store / DATABASE
+    if not path.is_file() and has_remains(store):
+        raise lost_database(store)
     if not create and not path.is_file():
         raise NoStoreError(store)
     with storage_errors(store):
@@ -138,9 +140,25 @@ def connect(store: Path, *, create: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def has_remains(store: Path) -> bool:
+    """Whether there is what only a store with items leaves behind."""
+    return any(find_own(store)) or any((store / "generations").glob("[0-9]*T[0-9]*Z-*"))
+
+
+def lost_database(store: Path) -> StoreCorruptError:
+    """The error for a store whose items are gone: to begin anew there would bury what is left."""
+    return StoreCorruptError(
+        f"'{store / DATABASE}' is missing or empty, and what lies beside it says that there were "
+        f"items. Put it back from a backup; or, to begin anew, move '{store}' away and index the "
+        "catalogue again."
+    )
+
+
 def prepare(connection: sqlite3.Connection, store: Path, *, create: bool) -> None:
     """Check the schema, with ``create`` make it, and set what a connection needs."""
     if check_version(connection, store / DATABASE) == 0:
+        if has_remains(store):
+            raise lost_database(store)
         if not create:
             raise NoStoreError(store)
         create_schema(connection, store)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from indexer.catalogues.photos import read_photo
 from indexer.database import DATABASE, connect
-from indexer.errors import IndexerError
+from indexer.errors import GenerationError, IndexerError
 from indexer.garbage import find_garbage, find_leftovers, size_of
 from indexer.generations import (
     CURRENT,
@@ -98,6 +98,10 @@ def _of(check: Check, store: Path, connection: sqlite3.Connection) -> list[Findi
     """A check's findings; what keeps it from looking is one of them."""
     try:
         return list(check(store, connection))
+    except GenerationError as error:
+        if check is not check_generations:
+            return []  # told by that one
+        return [Finding("error", str(error), f"niteru index CATALOGUE --store {store}")]
     except (IndexerError, sqlite3.DatabaseError, OSError) as error:
         return [
             Finding(

@@ -19,9 +19,16 @@ from pathlib import Path
 from indexer.database import DATABASE, connect, storage_errors
 from indexer.engines.choice import IDENTITY
 from indexer.filesystem import FileSystem, LocalFileSystem
-from indexer.generations import GENERATIONS, STAGING, Generation, list_generations
-from indexer.own_photos import BEGUN, find_unused
-from indexer.own_places import PHOTOS
+from indexer.generations import (
+    CURRENT,
+    GENERATIONS,
+    PUBLISHER_WAIT,
+    STAGING,
+    Generation,
+    list_generations,
+)
+from indexer.locks import PUBLISHER, exclusive
+from indexer.own_photos import find_begun, find_unused
 from indexer.publishing import Generations, LocalGenerations
 from indexer.reading import count_rows, read_fact, read_unused
 from indexer.store import open_writer
@@ -113,7 +120,7 @@ def find_garbage(
         NoStoreError: There is no store at this path.
     """
     store = store.absolute()
-    with closing(connect(store)) as connection:
+    with closing(connect(store)) as connection, storage_errors(store):
         old, held = generations.find_old(keep=keep)
         listed = generations.listed()
         staying = [generation for generation in listed if generation.id not in old]
@@ -181,8 +188,8 @@ def find_leftovers(store: Path) -> list[Path]:
     """What crashes left half-made; what a process makes at this moment, too."""
     return [
         *(store / GENERATIONS).glob(f"{STAGING}*"),
-        *(store / PHOTOS).glob(f"*/*{BEGUN}"),
-        *store.glob("*.tmp"),
+        *find_begun(store),
+        *store.glob(f"{CURRENT}.tmp"),
     ]
 
 
@@ -244,8 +251,8 @@ def collect(
 
 
 def remove_files(store: Path, paths: Iterable[Path], files: FileSystem) -> None:
-    """Remove leftovers; the caller holds the writer's lock, so that they are none in the making."""
-    with storage_errors(store):
+    """Remove leftovers: under both locks, the caller's too, so that they are none in the making."""
+    with exclusive(store, PUBLISHER, wait=PUBLISHER_WAIT), storage_errors(store):
         for path in paths:
             if path.is_dir():
                 files.remove_tree(path)

@@ -39,6 +39,7 @@ INDEX = "index.faiss"
 STAGING = ".staging-"
 ID = re.compile(r"^(\d{8}T\d{6}Z)-([0-9a-f]{4})$")
 TICKS = 1 << 16
+KNOWN = "generation "  # what names of facts begin with, an id each
 # A rollback checks every file before it switches: seconds for a large index.
 PUBLISHER_WAIT = 60.0
 
@@ -197,22 +198,52 @@ def check_vectors(connection: sqlite3.Connection, manifest: Manifest) -> None:
     Raises:
         VectorsGoneError: They were collected, or an older copy of it was put back.
     """
-    change = read_change(connection)
-    if change < manifest.change:
-        raise VectorsGoneError(
-            f"Generation '{manifest.id}' was built at change {manifest.change} of items.sqlite, "
-            f"which is at change {change}: an older copy was put back. Build a generation that "
-            "fits it with: niteru index CATALOGUE --store STORE"
-        )
+    check_known(connection, manifest)
     found = find_embedder(connection, manifest.fingerprint)
     there = 0 if found is None else count_indexed(connection, found[0], manifest)
     if there != manifest.count:
         raise VectorsGoneError(
             f"Generation '{manifest.id}' indexes {manifest.count:,} vectors of the weights "
             f"'{manifest.fingerprint}', and items.sqlite holds {there:,} of them: they were "
-            "collected after its kind had no generation any more (niteru gc), or it is another "
-            "store's. Index the catalogue again with these weights: niteru index CATALOGUE "
+            "collected after its kind had no generation any more (niteru gc), or it is damaged or "
+            "another store's. Index the catalogue again with these weights: niteru index CATALOGUE "
             "--store STORE --weights WEIGHTS"
+        )
+
+
+def note_publishing(writer: StoreWriter, generation_id: str) -> None:
+    """Let ``items.sqlite`` know of a generation before it answers; see ``is_known``."""
+    writer.remember(f"{KNOWN}{generation_id}", "published")
+
+
+def is_known(connection: sqlite3.Connection, manifest: Manifest) -> bool:
+    """Whether a generation was made from this ``items.sqlite``, and not from a later one.
+
+    An older copy that was put back has not heard of what was published since. Its change number is
+    behind at first, and catches up with whatever is written to it: then its rows have the numbers
+    of others, which the generation indexes. Generations from before this was noted are believed.
+    """
+    if read_change(connection) < manifest.change:
+        return False
+    first, own = connection.execute(
+        "SELECT min(name), max(name = ?1) FROM facts WHERE name >= ?2 AND name < ?2 || 'a'",
+        (f"{KNOWN}{manifest.id}", KNOWN),
+    ).fetchone()
+    return first is None or bool(own) or f"{KNOWN}{manifest.id}" < first
+
+
+def check_known(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    """Refuse a generation of a later ``items.sqlite``.
+
+    Raises:
+        VectorsGoneError: An older copy of it was put back.
+    """
+    if not is_known(connection, manifest):
+        raise VectorsGoneError(
+            f"Generation '{manifest.id}' was built at change {manifest.change} of an items.sqlite "
+            f"that was here; this one is at change {read_change(connection)} and does not know of "
+            "it: an older copy was put back. Build a generation that fits it with: niteru index "
+            "CATALOGUE --store STORE"
         )
 
 

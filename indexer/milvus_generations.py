@@ -32,7 +32,9 @@ from indexer.generations import (
     PUBLISHER_WAIT,
     Generation,
     id_after,
+    is_known,
     niteru_version,
+    note_publishing,
 )
 from indexer.locks import PUBLISHER, exclusive
 from indexer.manifest import Manifest, parse_manifest
@@ -118,6 +120,8 @@ class MilvusGenerations:
         if manifest is None or manifest.fingerprint != fingerprint:
             return False
         with pool.read() as connection:
+            if not is_known(connection, manifest):
+                return False
             changed = count_changed(connection, after=manifest.change)
         if changed > CHANGED * manifest.count:
             return False
@@ -187,6 +191,7 @@ class MilvusGenerations:
         self._clear(identity)
         generation_id = generation_id or self.new_id()
         writer.index_changes()
+        note_publishing(writer, generation_id)
         with pool.read() as connection:
             contents = build_collection(
                 connection, self.server, collection_name(self.name, generation_id),

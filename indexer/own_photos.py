@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from indexer.database import storage_errors
 from indexer.filesystem import FileSystem, LocalFileSystem
-from indexer.own_places import OWN, PHOTOS, own_place
+from indexer.own_places import HEX, OWN, PHOTOS, find_own, own_place
 
 BEGUN = ".part"
 
@@ -57,11 +57,14 @@ def keep_photo(
     return target, sha256
 
 
+def find_begun(store: Path) -> list[Path]:
+    """Photos of the store that a crash left half-written."""
+    return list((store / PHOTOS).glob(f"{HEX * 2}/{HEX * 32}{BEGUN}"))
+
+
 def find_unused(store: Path, connection: sqlite3.Connection) -> list[Path]:
     """The photos of the store that no item names: a crash left them, or a copy put back."""
-    photos = (store.absolute() / PHOTOS).glob("*/*.*")
-    kept = {path.name.partition(".")[0]: path for path in photos}
-    kept = {name: path for name, path in kept.items() if path.suffix != BEGUN}
+    kept = {path.stem: path for path in find_own(store.absolute())}
     if not kept:
         return []
     named = connection.execute(

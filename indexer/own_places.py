@@ -5,9 +5,11 @@ no path of such a photo is written down: it is put together with where the store
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 PHOTOS = "photos"
+HEX = "[0-9a-f]"
 OWN = "store:"  # in items.sqlite, what the place of a photo begins with that the store keeps
 
 
@@ -22,3 +24,10 @@ def read_place(store: Path, place: str) -> str:
     if not place.startswith(OWN):
         return place
     return str(store.absolute() / place.removeprefix(OWN))
+
+
+def find_own(store: Path) -> Iterator[Path]:
+    """The photos that a store keeps, by their names: a folder of that name may be somebody's."""
+    for path in (store / PHOTOS).glob(f"{HEX * 2}/{HEX * 64}.*"):
+        if path.parent.name == path.name[:2]:
+            yield path

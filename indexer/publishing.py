@@ -13,8 +13,10 @@ from indexer.generations import (
     Generation,
     activate,
     find_old,
+    is_known,
     list_generations,
     new_id,
+    note_publishing,
     publish,
     read_current,
     remove_old,
@@ -23,7 +25,7 @@ from indexer.generations import (
 from indexer.layout import MAP, write_layout
 from indexer.leases import unless_held
 from indexer.manifest import Contents, Manifest
-from indexer.reading import find_embedder, has_changed, read_change
+from indexer.reading import find_embedder, has_changed
 from indexer.store import StoreWriter
 
 if TYPE_CHECKING:  # FAISS comes with them
@@ -156,7 +158,7 @@ class LocalGenerations:
             return False
         with pool.read() as connection:
             found = find_embedder(connection, fingerprint)
-            if found is None or read_change(connection) < manifest.change:
+            if found is None or not is_known(connection, manifest):
                 return False
             return not has_changed(
                 connection, found[0], change=manifest.change, row=manifest.last_row
@@ -183,6 +185,8 @@ class LocalGenerations:
                 write_layout(connection, path.with_name(MAP), fingerprint=fingerprint)
                 return contents.model_copy(update={"asked": policy.asked})
 
+        generation_id = generation_id or self.new_id()
+        note_publishing(writer, generation_id)
         return publish(
             writer.store, build, generation_id=generation_id, clock=self.clock, files=self.files
         )

@@ -37,7 +37,7 @@ from indexer.errors import (
     QueryError,
 )
 from indexer.filters import Filter
-from indexer.generations import GENERATIONS, read_current
+from indexer.generations import GENERATIONS, check_known, read_current
 from indexer.layout import read_layout
 from indexer.leases import Lease, hold
 from indexer.protocols import Facet, Hit, Item, Place, Vectors
@@ -293,4 +293,5 @@ def view_of(store: Path, generation: str, pool: ReaderPool, fingerprint: str | N
             found=found, expected=fingerprint, where=f"Generation '{generation}' of '{store}'"
         )
     with pool.read() as connection:
+        check_known(connection, opened.manifest)
         return first_view(connection, opened)

@@ -203,19 +203,23 @@ def test_leftovers_and_photos_of_no_item_go_and_others_stay(store, changed, phot
     unnamed, _ = keep_photo(store, photo(2), ".png")
     with open_writer(store) as writer:
         writer.upsert([Record(Item("own", str(named), sha256), None)], fingerprint=NEW)
-    begun = named.with_name("x.part")
+    begun = named.with_name(f"{'0a' * 16}.part")
     begun.write_bytes(b"half")
     staging = store / GENERATIONS / ".staging-x"
     staging.mkdir()
     (staging / "index.faiss").write_bytes(b"0" * 1000)
     stranger = store / "notes.txt"
     stranger.write_text("mine")
+    mine = [store / "a.tmp", store / PHOTOS / "shoes" / "1.jpg", named.with_name("x.part")]
+    for path in mine:  # of a catalogue that lies in the folder of the store
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(photo(3))
     found = look(store)
     assert set(found.files) == {unnamed, begun, staging}
     assert found.file_bytes == 1004 + unnamed.stat().st_size
     clean(store)
     assert [path.exists() for path in (unnamed, begun, staging)] == [False] * 3
-    assert [path.exists() for path in (named, stranger)] == [True] * 2
+    assert [path.exists() for path in (named, stranger, *mine)] == [True] * 5
 
 
 def test_photos_of_a_store_that_was_moved_stay(store, changed, photo):

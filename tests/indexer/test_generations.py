@@ -20,6 +20,7 @@ from indexer.errors import (
     StoreBusyError,
     StoreFullError,
     UnknownGenerationError,
+    VectorsGoneError,
 )
 from indexer.filesystem import LocalFileSystem
 from indexer.generations import (
@@ -254,7 +255,7 @@ def test_an_older_copy_of_the_items_does_not_meet_a_newer_index(make, store) -> 
     shutil.copy(store / "items.sqlite", store / "copy")
     make(6, seed=1)
     (store / "copy").replace(store / "items.sqlite")
-    with pytest.raises(GenerationCorruptError, match="an older copy was put back"):
+    with pytest.raises(VectorsGoneError, match="an older copy was put back"):
         FaissEngine.open(store)
 
 
