@@ -109,6 +109,12 @@ def explain_database_error(store: Path, error: sqlite3.DatabaseError) -> StoreEr
             f"'{path}' is damaged or no SQLite database ({error}). Put it back from a backup, or "
             "move the store away and index the catalogue again."
         )
+    if path.is_file() and not os.access(store, os.W_OK):
+        return StoreError(
+            f"'{path}' cannot be used: the folder cannot be written ({error}). SQLite writes "
+            "beside its database even to read it (items.sqlite-shm): let this user write the "
+            "store's folder, and mount it so."
+        )
     return StoreError(
         f"'{path}' cannot be used: {error}. Check that the folder can be written and has space."
     )

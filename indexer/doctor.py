@@ -16,7 +16,7 @@ from typing import Literal
 
 from indexer.catalogues.photos import read_photo
 from indexer.database import DATABASE, connect
-from indexer.errors import GenerationError, IndexerError
+from indexer.errors import GenerationError, IndexerError, NoStoreError
 from indexer.garbage import find_garbage, find_leftovers, size_of
 from indexer.generations import (
     CURRENT,
@@ -79,10 +79,10 @@ def examine(
     """
     try:
         connection = connect(store)
+    except NoStoreError:
+        raise
     except IndexerError as error:
-        if not (store / DATABASE).is_file():
-            raise
-        return [Finding("error", str(error), "Restore items.sqlite from a backup.")]
+        return [Finding("error", str(error))]  # it says what to do
     try:
         chosen = CHECKS if checks is None else checks
         found = [finding for check in chosen for finding in _of(check, store, connection)]

@@ -135,7 +135,7 @@ def find_garbage(
             held=tuple(held),
             vectors=() if stay else (*unneeded, *(begun if unfinished else ())),
             unfinished=() if stay or unfinished else begun,
-            vectors_stay=stay if unneeded or begun else "",
+            vectors_stay=stay if unneeded or (begun and unfinished) else "",
             files=files,
             file_bytes=sum(map(size_of, files)),
             unused=read_unused(connection),

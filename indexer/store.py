@@ -216,6 +216,12 @@ class StoreWriter:
 
     def mark_published(self, fingerprint: str) -> None:
         """Note that a generation of this embedder exists, so its vectors may be dropped one day."""
+        with storage_errors(self.store):
+            lacking = self.connection.execute(
+                "SELECT 1 FROM embedders WHERE fingerprint = ? AND published = 0", (fingerprint,)
+            ).fetchone()
+        if lacking is None:
+            return  # nothing is written, for there may be no room: it is about to be made
         with storage_errors(self.store), transaction(self.connection):
             self.connection.execute(
                 "UPDATE embedders SET published = 1 WHERE fingerprint = ?", (fingerprint,)

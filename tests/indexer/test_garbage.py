@@ -1,5 +1,6 @@
 """Collecting what no generation needs: what goes, what stays, and that no end of it does harm."""
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -321,3 +322,17 @@ def test_a_collection_that_is_killed_harms_nothing(store, make, seconds, monkeyp
         assert not known(store, OLD)
         assert len(engine.search(query, 50)[0]) == 30
     assert current(store).manifest.fingerprint == NEW
+
+
+def test_old_generations_go_though_nothing_can_be_written(store, make, monkeypatch):
+    """A full disk is when it is needed: neither the lock nor the database has to be written."""
+    old = [make(9, NEW).id for _ in range(3)]
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with open_writer(store) as writer:
+        writer.connection.execute("PRAGMA query_only=ON")  # whatever it writes is an error
+        assert LocalGenerations(store).remove_old(writer, keep=1) == old[:2]
+    assert list_ids(store) == old[2:]
