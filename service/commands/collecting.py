@@ -34,33 +34,39 @@ def run_gc(
                     )  # fmt: skip
             finally:
                 bar.close()
+        spare = None if found or keep == 1 else find_garbage(store, generations, keep=1)
     if as_json:
         print_json(describe(found, store) | {"dry_run": dry_run})
-    else:
-        print("\n".join([*lines(found), outcome(found, dry_run=dry_run)]))
+        return found.stopped
+    print("\n".join([*lines(found), outcome(found, dry_run=dry_run)]))
+    if spare:
+        print(
+            f"For going back, {len(spare.generations)} older indexes are kept: with --keep 1, "
+            f"about {in_bytes(spare.bytes)} would be free."
+        )
     return found.stopped
 
 
 def lines(found: Garbage) -> Iterator[str]:
     """What goes, and what stays and why."""
     for old in found.generations:
-        size = megabytes(old.bytes) if old.bytes else "on the server"
+        size = in_bytes(old.bytes) if old.bytes else "on the server"
         yield f"generation {old.id}: {size}"
     for one in found.vectors:
-        yield f"{one.vectors:,} vectors of {one.fingerprint}: about {megabytes(one.bytes)}"
+        yield f"{one.vectors:,} vectors of {one.fingerprint}: about {in_bytes(one.bytes)}"
     if found.files:
         names = ", ".join(path.name for path in found.files[:3])
         more = f" and {len(found.files) - 3:,} more" if len(found.files) > 3 else ""
-        size = megabytes(found.file_bytes)
+        size = in_bytes(found.file_bytes)
         yield f"half-made files and photos of no item: {size} ({names}{more})"
     if found.unused:
-        yield f"unused within items.sqlite: {megabytes(found.unused)}"
+        yield f"unused within items.sqlite: {in_bytes(found.unused)}"
     for name in found.held:
         yield f"generation {name} stays: a process answers from it"
     for one in found.unfinished:
         yield (
             f"{one.vectors:,} vectors of {one.fingerprint} stay: they are of an indexing that has "
-            f"published nothing, and may go on (--unfinished: about {megabytes(one.bytes)})"
+            f"published nothing, and may go on (--unfinished: about {in_bytes(one.bytes)})"
         )
     if found.vectors_stay:
         yield f"vectors stay: {found.vectors_stay}"
@@ -71,10 +77,10 @@ def outcome(found: Garbage, *, dry_run: bool) -> str:
     if dry_run and not found.bytes:
         return "Nothing to collect."
     if dry_run:
-        return f"About {megabytes(found.bytes)} would be free. Nothing was changed (--dry-run)."
+        return f"About {in_bytes(found.bytes)} would be free. Nothing was changed (--dry-run)."
     if found.stopped:
-        return f"Stopped. {megabytes(found.freed)} are free; the same command goes on."
-    return f"{megabytes(found.freed)} are free now." if found.freed else "Nothing to collect."
+        return f"Stopped. {in_bytes(found.freed)} are free; the same command goes on."
+    return f"{in_bytes(found.freed)} are free now." if found.freed else "Nothing to collect."
 
 
 def describe(found: Garbage, store: Path) -> dict[str, Any]:
@@ -99,6 +105,6 @@ def told(one: Any) -> dict[str, Any]:
     return {"fingerprint": one.fingerprint, "vectors": one.vectors, "bytes": one.bytes}
 
 
-def megabytes(count: int) -> str:
+def in_bytes(count: int) -> str:
     """Bytes as a person reads them."""
-    return f"{count / 1e6:,.1f} MB"
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.0f} kB"
