@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -25,6 +26,7 @@ from indexer.errors import (
     StoreFullError,
     StoreVersionError,
 )
+from indexer.own_places import find_own, read_place
 
 DATABASE = "items.sqlite"
 APPLICATION_ID = 0x4E495445  # "NITE"
@@ -35,13 +37,14 @@ SHARED_MEMORY = 32 << 10
 # FULL: a commit that was acknowledged survives a loss of power, not only of the process.
 WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 BUSY_SECONDS = 10.0
+INCREMENTAL = 2  # SQLite's number for a file that can be made smaller piece by piece
 
 SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (
   item INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
-  uri TEXT NOT NULL,
+  uri TEXT NOT NULL,            -- as indexer.own_places reads it
   sha256 TEXT NOT NULL,
   size INTEGER,                 -- of the photo's file when it was read; NULL: read it again
   mtime_ns INTEGER,
@@ -106,6 +109,12 @@ def explain_database_error(store: Path, error: sqlite3.DatabaseError) -> StoreEr
             f"'{path}' is damaged or no SQLite database ({error}). Put it back from a backup, or "
             "move the store away and index the catalogue again."
         )
+    if path.is_file() and not os.access(store, os.W_OK):
+        return StoreError(
+            f"'{path}' cannot be used: the folder cannot be written ({error}). SQLite writes "
+            "beside its database even to read it (items.sqlite-shm): let this user write the "
+            "store's folder, and mount it so."
+        )
     return StoreError(
         f"'{path}' cannot be used: {error}. Check that the folder can be written and has space."
     )
@@ -117,15 +126,18 @@ def connect(store: Path, *, create: bool = False) -> sqlite3.Connection:
     Raises:
         NoStoreError: There is none.
         StoreVersionError: It is newer than this program, or another program's.
-        StoreCorruptError: It is damaged.
+        StoreCorruptError: It is damaged, or lost from a store that had items.
     """
     path = store / DATABASE
+    if not path.is_file() and has_remains(store):
+        raise lost_database(store)
     if not create and not path.is_file():
         raise NoStoreError(store)
     with storage_errors(store):
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        connection.create_function("place", 1, partial(read_place, store), deterministic=True)
         try:
             prepare(connection, store, create=create)
         except BaseException:
@@ -134,9 +146,25 @@ def connect(store: Path, *, create: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def has_remains(store: Path) -> bool:
+    """Whether there is what only a store with items leaves behind."""
+    return any(find_own(store)) or any((store / "generations").glob("[0-9]*T[0-9]*Z-*"))
+
+
+def lost_database(store: Path) -> StoreCorruptError:
+    """The error for a store whose items are gone: to begin anew there would bury what is left."""
+    return StoreCorruptError(
+        f"'{store / DATABASE}' is missing or empty, and what lies beside it says that there were "
+        f"items. Put it back from a backup; or, to begin anew, move '{store}' away and index the "
+        "catalogue again."
+    )
+
+
 def prepare(connection: sqlite3.Connection, store: Path, *, create: bool) -> None:
     """Check the schema, with ``create`` make it, and set what a connection needs."""
     if check_version(connection, store / DATABASE) == 0:
+        if has_remains(store):
+            raise lost_database(store)
         if not create:
             raise NoStoreError(store)
         create_schema(connection, store)
@@ -163,6 +191,7 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def create_schema(connection: sqlite3.Connection, store: Path) -> None:
     """Make all tables in one transaction: a crash leaves either none of them or all."""
+    connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")  # before there is a first page
     connection.execute("PRAGMA journal_mode=WAL")
     connection.executescript(
         f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA application_id={APPLICATION_ID};"

@@ -1,13 +1,16 @@
 """What is asked of an index: said once, and remembered by the generation that was made for it."""
 
 import re
+import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
 from indexer.manifest import Asked
 from indexer.publishing import Generations, read_last
+from indexer.reading import read_fact
 
 ANY: Final = "any"
+ASKED = "asked"  # the name of a fact of a store
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 AMOUNT = r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*"
 
@@ -45,6 +48,12 @@ def read_asked(generations: Generations) -> Asked:
     """
     manifest = read_last(generations)
     return Asked() if manifest is None else manifest.asked
+
+
+def read_asked_elsewhere(connection: sqlite3.Connection) -> Asked:
+    """What was asked of the last index that was made of a store, by whichever engine."""
+    told = read_fact(connection, ASKED)
+    return Asked() if told is None else Asked.model_validate_json(told)
 
 
 def parse_memory(text: str) -> int | str:

@@ -16,12 +16,13 @@ from typing import Literal
 
 from indexer.catalogues.photos import read_photo
 from indexer.database import DATABASE, connect
-from indexer.errors import IndexerError
+from indexer.errors import GenerationError, IndexerError, NoStoreError
+from indexer.garbage import find_garbage, find_leftovers, size_of
 from indexer.generations import (
     CURRENT,
     GENERATIONS,
     INDEX,
-    STAGING,
+    check_vectors,
     current,
     list_ids,
     read_current,
@@ -31,11 +32,14 @@ from indexer.layout import read_layout
 from indexer.locks import PUBLISHER, WRITER, read_pid
 from indexer.manifest import Manifest
 from indexer.masking import mask
-from indexer.own_photos import BEGUN, PHOTOS, prefix_of
+from indexer.own_photos import find_unused
+from indexer.own_places import PHOTOS
+from indexer.publishing import Generations, LocalGenerations
 from indexer.reading import count_items, count_vectors, find_embedder, has_changed
 from indexer.weights_at_hand import find_made_with
 
 Severity = Literal["error", "warning", "note"]
+MUCH = 50_000_000  # unused bytes of items.sqlite that are worth a word
 LOOKED_AT = 200  # photos of items, evenly spaced, that are tried to be read
 
 
@@ -75,10 +79,10 @@ def examine(
     """
     try:
         connection = connect(store)
+    except NoStoreError:
+        raise
     except IndexerError as error:
-        if not (store / DATABASE).is_file():
-            raise
-        return [Finding("error", str(error), "Restore items.sqlite from a backup.")]
+        return [Finding("error", str(error))]  # it says what to do
     try:
         chosen = CHECKS if checks is None else checks
         found = [finding for check in chosen for finding in _of(check, store, connection)]
@@ -94,6 +98,10 @@ def _of(check: Check, store: Path, connection: sqlite3.Connection) -> list[Findi
     """A check's findings; what keeps it from looking is one of them."""
     try:
         return list(check(store, connection))
+    except GenerationError as error:
+        if check is not check_generations:
+            return []  # told by that one
+        return [Finding("error", str(error), f"niteru index CATALOGUE --store {store}")]
     except (IndexerError, sqlite3.DatabaseError, OSError) as error:
         return [
             Finding(
@@ -122,8 +130,8 @@ def check_database(store: Path, connection: sqlite3.Connection) -> Iterator[Find
     yield Finding("note", f"{items:,} items; {told or 'no vectors'}; {size / 1e6:,.1f} MB.")
 
 
-def check_generations(store: Path, _: sqlite3.Connection) -> Iterator[Finding]:
-    """``CURRENT``, and every file of every generation."""
+def check_generations(store: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
+    """``CURRENT``, every file of every generation, and whether its vectors are there."""
     ids, answering = list_ids(store), None
     try:
         answering = read_current(store)
@@ -141,7 +149,7 @@ def check_generations(store: Path, _: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding("error", f"CURRENT names '{answering}', which is not there.", advice)
     for generation in ids:
         try:
-            verify(store, generation)
+            check_vectors(connection, verify(store, generation))
             read_layout(store / GENERATIONS / generation)
         except IndexerError as error:
             answers = generation == answering
@@ -229,43 +237,71 @@ def find_without_vector(
 
 def check_leftovers(store: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
     """What crashes have left, and locks that are held."""
-    staging = list((store / GENERATIONS).glob(f"{STAGING}*"))
-    begun = list((store / PHOTOS).glob(f"*/*{BEGUN}")) + list(store.glob("*.tmp"))
+    left = find_leftovers(store)
     for name in (WRITER, PUBLISHER):
         holder = _holder(store / name)
         if holder is not None:
             what = {WRITER: "written", PUBLISHER: "published to"}[name]
             yield Finding("note", f"The store is being {what} by process {holder}.")
             return  # what is half made may be under way
-    left = [*staging, *begun]
     if left:
-        size = sum(_size(path) for path in left)
+        size = sum(map(size_of, left))
         yield Finding(
             "warning",
             f"{len(left)} half-made files or folders of a crash, {size / 1e6:,.1f} MB: "
             f"{', '.join(path.name for path in left[:3])}.",
-            f"They go with the next: niteru index CATALOGUE --store {store}",
+            f"niteru gc --store {store}",
         )
-    mine = prefix_of(store)
-    named = {
-        row[0]
-        for row in connection.execute(
-            "SELECT DISTINCT uri FROM items WHERE deleted = 0 AND substr(uri, 1, ?) = ?",
-            (len(mine), mine),
-        )
-    }
-    kept = {str(path.absolute()) for path in (store / PHOTOS).glob("*/*")} - set(map(str, begun))
-    unused = kept - named
+    unused = find_unused(store, connection)
     if unused:
-        size = sum(Path(path).stat().st_size for path in unused)
+        size = sum(map(size_of, unused))
         yield Finding(
-            "note", f"{len(unused)} photos in {PHOTOS}/ of no item, {size / 1e6:,.1f} MB."
+            "note",
+            f"{len(unused)} photos in {PHOTOS}/ of no item, {size / 1e6:,.1f} MB.",
+            f"niteru gc --store {store}",
+        )
+
+
+def check_garbage(store: Path, _: sqlite3.Connection) -> Iterator[Finding]:
+    """What nobody needs any more."""
+    yield from tell_garbage(store, LocalGenerations(store), f"niteru gc --store {store}")
+
+
+def tell_garbage(store: Path, generations: Generations, command: str) -> Iterator[Finding]:
+    """What can be collected by a command, and what is kept for a rollback alone."""
+    found = find_garbage(store, generations)
+    what = [f"{one.vectors:,} vectors of '{one.fingerprint}'" for one in found.vectors]
+    if found.generations:
+        what.insert(0, f"{len(found.generations)} old generations")
+    size = found.bytes - found.file_bytes
+    if what or found.unused > MUCH:
+        told = f"{'; '.join(what)}: nothing needs them" if what else f"{DATABASE} has unused room"
+        yield Finding("note", f"{told}, about {size / 1e6:,.1f} MB.", command)
+    if found.vectors_stay:
+        yield Finding("note", f"Vectors cannot be collected: {found.vectors_stay}.")
+    for one in found.unfinished:
+        yield Finding(
+            "note",
+            f"{one.vectors:,} vectors of '{one.fingerprint}' are of an indexing that has published "
+            f"nothing yet, about {one.bytes / 1e6:,.1f} MB.",
+            f"niteru index CATALOGUE --store {store} --weights ITS_WEIGHTS goes on with it; "
+            f"{command} --unfinished drops them",
+        )
+    kept = find_garbage(store, generations, keep=1)
+    spare = [one for one in kept.vectors if one not in found.vectors]
+    if spare:
+        size = sum(one.bytes for one in spare)
+        yield Finding(
+            "note",
+            f"The vectors of {', '.join(repr(one.fingerprint) for one in spare)} are kept for a "
+            f"rollback alone, about {size / 1e6:,.1f} MB.",
+            f"{command} --keep 1, if nobody will go back",
         )
 
 
 def check_photos(_: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
     """Whether photos of items can still be read, by a sample."""
-    uris = [row[0] for row in connection.execute("SELECT uri FROM items WHERE deleted = 0")]
+    uris = [row[0] for row in connection.execute("SELECT place(uri) FROM items WHERE deleted = 0")]
     step = max(1, len(uris) // LOOKED_AT)
     looked = uris[::step]
     missing = []
@@ -288,7 +324,7 @@ def check_photos(_: Path, connection: sqlite3.Connection) -> Iterator[Finding]:
 def check_space(store: Path, _: sqlite3.Connection) -> Iterator[Finding]:
     """Whether there is room for one more generation and as much again for the database."""
     free = shutil.disk_usage(store).free
-    index = max((_size(path) for path in (store / GENERATIONS).glob("*")), default=0)
+    index = max((size_of(path) for path in (store / GENERATIONS).glob("*")), default=0)
     needed = index + (store / DATABASE).stat().st_size // 4
     if free < needed:
         yield Finding(
@@ -326,6 +362,7 @@ CHECKS: tuple[Check, ...] = (
     check_generations,
     check_index,
     check_leftovers,
+    check_garbage,
     check_photos,
     check_space,
 )
@@ -344,10 +381,3 @@ def _holder(lock: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    if path.is_dir():
-        return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
-    return path.stat().st_size

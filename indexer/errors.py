@@ -16,7 +16,8 @@
     ├── GenerationError
     │   ├── NoGenerationError     nothing was published yet
     │   ├── UnknownGenerationError  no generation of that id
-    │   └── GenerationCorruptError  truncated, altered or foreign files
+    │   ├── GenerationCorruptError  truncated, altered or foreign files
+    │   └── VectorsGoneError      its vectors are no more in the store
     └── FingerprintMismatchError  vectors of other weights than the embedder's
 
 A message says what was found, what was expected and what to do. An unreadable photo is no error
@@ -126,6 +127,10 @@ class UnknownGenerationError(GenerationError):
 
 class GenerationCorruptError(GenerationError):
     """A file of the generation is missing, truncated, altered or not ours."""
+
+
+class VectorsGoneError(GenerationError):
+    """The store holds the vectors of the generation no more: collected, or an older copy."""
 
 
 class FingerprintMismatchError(IndexerError):

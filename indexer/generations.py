@@ -9,7 +9,9 @@ answers, never a mixture. A rollback is the last step alone.
 """
 
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,11 +24,14 @@ from indexer.errors import (
     NoStoreError,
     StoreFullError,
     UnknownGenerationError,
+    VectorsGoneError,
 )
 from indexer.filesystem import FileSystem, LocalFileSystem
+from indexer.leases import unless_held
 from indexer.locks import PUBLISHER, exclusive
 from indexer.manifest import MANIFEST, Contents, Manifest, check_files, hash_files, read_manifest
-from indexer.store import StoreWriter, open_writer
+from indexer.reading import count_indexed, find_embedder, read_change
+from indexer.store import StoreWriter
 
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
@@ -34,6 +39,7 @@ INDEX = "index.faiss"
 STAGING = ".staging-"
 ID = re.compile(r"^(\d{8}T\d{6}Z)-([0-9a-f]{4})$")
 TICKS = 1 << 16
+KNOWN = "generation "  # what names of facts begin with, an id each
 # A rollback checks every file before it switches: seconds for a large index.
 PUBLISHER_WAIT = 60.0
 
@@ -173,14 +179,72 @@ def activate(store: Path, generation_id: str, *, files: FileSystem | None = None
     Raises:
         UnknownGenerationError: There is no generation of this id.
         GenerationCorruptError: Its files do not pass ``verify``; ``CURRENT`` stays as it was.
+        VectorsGoneError: The store does not hold what it indexes; the same.
         StoreBusyError: Another process publishes at this very moment.
     """
     if not store.is_dir():
         raise NoStoreError(store)
     with exclusive(store, PUBLISHER, wait=PUBLISHER_WAIT), storage_errors(store):
         manifest = verify(store, generation_id)
+        with closing(connect(store)) as connection:
+            check_vectors(connection, manifest)
         point_current(store, generation_id, files or LocalFileSystem())
     return Generation(generation_id, store / GENERATIONS / generation_id, manifest, current=True)
+
+
+def check_vectors(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    """Whether ``items.sqlite`` still knows every vector that a generation indexes.
+
+    Raises:
+        VectorsGoneError: They were collected, or an older copy of it was put back.
+    """
+    check_known(connection, manifest)
+    found = find_embedder(connection, manifest.fingerprint)
+    there = 0 if found is None else count_indexed(connection, found[0], manifest)
+    if there != manifest.count:
+        raise VectorsGoneError(
+            f"Generation '{manifest.id}' indexes {manifest.count:,} vectors of the weights "
+            f"'{manifest.fingerprint}', and items.sqlite holds {there:,} of them: they were "
+            "collected after its kind had no generation any more (niteru gc), or it is damaged or "
+            "another store's. Index the catalogue again with these weights: niteru index CATALOGUE "
+            "--store STORE --weights WEIGHTS"
+        )
+
+
+def note_publishing(writer: StoreWriter, generation_id: str) -> None:
+    """Let ``items.sqlite`` know of a generation before it answers; see ``is_known``."""
+    writer.remember(f"{KNOWN}{generation_id}", "published")
+
+
+def is_known(connection: sqlite3.Connection, manifest: Manifest) -> bool:
+    """Whether a generation was made from this ``items.sqlite``, and not from a later one.
+
+    An older copy that was put back has not heard of what was published since. Its change number is
+    behind at first, and catches up with whatever is written to it: then its rows have the numbers
+    of others, which the generation indexes. Generations from before this was noted are believed.
+    """
+    if read_change(connection) < manifest.change:
+        return False
+    first, own = connection.execute(
+        "SELECT min(name), max(name = ?1) FROM facts WHERE name >= ?2 AND name < ?2 || 'a'",
+        (f"{KNOWN}{manifest.id}", KNOWN),
+    ).fetchone()
+    return first is None or bool(own) or f"{KNOWN}{manifest.id}" < first
+
+
+def check_known(connection: sqlite3.Connection, manifest: Manifest) -> None:
+    """Refuse a generation of a later ``items.sqlite``.
+
+    Raises:
+        VectorsGoneError: An older copy of it was put back.
+    """
+    if not is_known(connection, manifest):
+        raise VectorsGoneError(
+            f"Generation '{manifest.id}' was built at change {manifest.change} of an items.sqlite "
+            f"that was here; this one is at change {read_change(connection)} and does not know of "
+            "it: an older copy was put back. Build a generation that fits it with: niteru index "
+            "CATALOGUE --store STORE"
+        )
 
 
 def point_current(store: Path, generation_id: str, files: FileSystem) -> None:
@@ -263,55 +327,49 @@ def clear_staging(store: Path, files: FileSystem) -> None:
         files.remove_tree(path)
 
 
-def remove_old(writer: StoreWriter, *, keep: int, files: FileSystem | None = None) -> list[str]:
-    """Remove all but the newest ``keep`` generations, never the current one.
-
-    Returns:
-        The ids removed.
-    """
+def find_old(store: Path, *, keep: int) -> list[str]:
+    """The ids of all but the newest ``keep`` generations, without the current one."""
     if keep < 1:
         raise ValueError(f"keep must be at least 1; found {keep}.")
+    answering = read_current(store)
+    return [name for name in list_ids(store)[:-keep] if name != answering]
+
+
+def remove_old(writer: StoreWriter, *, keep: int, files: FileSystem | None = None) -> list[str]:
+    """Remove all but the newest ``keep`` generations that no process answers from.
+
+    Returns:
+        The ids removed; never the current one's.
+    """
     files = files or LocalFileSystem()
     folder = writer.store / GENERATIONS
+    removed = []
     with exclusive(writer.store, PUBLISHER, wait=PUBLISHER_WAIT), storage_errors(writer.store):
-        answering = read_current(writer.store)
-        removed = [name for name in list_ids(writer.store)[:-keep] if name != answering]
-        for name in removed:
-            manifest = describe(writer.store, name, answering).manifest
-            if manifest is not None:
-                writer.mark_published(manifest.fingerprint)
-            # Out of the list in one step first: a crash cannot leave half a generation in it.
-            files.replace(folder / name, folder / f"{STAGING}{name}")
-            files.remove_tree(folder / f"{STAGING}{name}")
+        for name in find_old(writer.store, keep=keep):
+            with unless_held(folder / name) as free:
+                if not free:
+                    continue
+                manifest = describe(writer.store, name, None).manifest
+                if manifest is not None:
+                    writer.mark_published(manifest.fingerprint)
+                # Out of the list in one step first: a crash cannot leave half a generation in it.
+                files.replace(folder / name, folder / f"{STAGING}{name}")
+                files.remove_tree(folder / f"{STAGING}{name}")
+            removed.append(name)
     return removed
 
 
 def garbage_collect(store: Path, *, keep: int = 3, files: FileSystem | None = None) -> list[str]:
-    """Remove old generations, leftovers of crashes, and vectors no generation needs any more.
-
-    Vectors go with the last generation of their embedder. Those of an embedder that has no
-    generation yet belong to an indexing that was interrupted, and stay.
-
-    Args:
-        store: The store's folder.
-        keep: How many of the newest generations stay; the current one stays in any case.
-        files: The steps on the disk.
+    """Remove what no generation of a store needs; see ``indexer.garbage.collect``.
 
     Returns:
         The ids of the generations removed.
-
-    Raises:
-        StoreBusyError: The store is being written.
     """
-    connect(store).close()
-    with open_writer(store) as writer:
-        files = files or LocalFileSystem()
-        removed = remove_old(writer, keep=keep, files=files)
-        clear_staging(store, files)
-        manifests = [generation.manifest for generation in list_generations(store)]
-        if manifests and None not in manifests:  # an unreadable one may be of any embedder
-            writer.drop_embedders(keep=[m.fingerprint for m in manifests if m is not None])
-    return removed
+    from indexer.garbage import collect  # noqa: PLC0415 - it is made of what stands here
+    from indexer.publishing import LocalGenerations  # noqa: PLC0415
+
+    generations = LocalGenerations(store, files=files or LocalFileSystem())
+    return [old.id for old in collect(store, generations, keep=keep, files=files).generations]
 
 
 def niteru_version() -> str:

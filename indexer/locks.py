@@ -4,6 +4,7 @@ The lock is the operating system's (``flock``), so it is gone with the process t
 -9 included; the file's text only says whose it was.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -42,8 +43,7 @@ def exclusive(store: Path, name: str, *, wait: float = 0.0) -> Iterator[None]:
             if time.monotonic() >= give_up:
                 raise StoreBusyError(store, read_pid(descriptor))
             time.sleep(POLL_SECONDS)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        note_pid(descriptor)
         yield
     finally:
         os.close(descriptor)  # releases the lock
@@ -56,6 +56,16 @@ def try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def note_pid(descriptor: int) -> None:
+    """Write in a lock file whose it is, if the disk has room for that: what frees it locks, too."""
+    os.ftruncate(descriptor, 0)
+    try:
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def read_pid(descriptor: int) -> int | None:

@@ -15,12 +15,12 @@ from indexer.doctor import (
     examine,
     find_without_vector,
     tell_asked,
+    tell_garbage,
     tell_weights,
 )
-from indexer.engines.choice import EngineChoice
+from indexer.engines.choice import IDENTITY, EngineChoice
 from indexer.engines.milvus_collection import STORE, Collection
 from indexer.engines.milvus_names import collection_name
-from indexer.engines.milvus_serving import IDENTITY
 from indexer.errors import IndexerError, MilvusError
 from indexer.manifest import Manifest
 from indexer.milvus_generations import MilvusGenerations
@@ -71,6 +71,7 @@ def look(
     yield tell_asked(answering.manifest)
     yield tell_weights(store, answering.manifest.fingerprint)
     yield from compare(generations, connection, answering.manifest, index)
+    yield from tell_garbage(store, generations, f"niteru gc --store {store} --engine milvus")
     if fingerprint is not None:
         yield compare_weights(store, answering.manifest.fingerprint, fingerprint)
 

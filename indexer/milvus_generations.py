@@ -14,14 +14,14 @@ from pathlib import Path
 
 from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, connect
-from indexer.engines.choice import check_name
+from indexer.engines.choice import IDENTITY, check_name
 from indexer.engines.choosing import IndexPolicy
 from indexer.engines.faiss_index import Views
 from indexer.engines.milvus_collection import CHANGE, MANIFEST, STORE, Collection
 from indexer.engines.milvus_index import build_collection
 from indexer.engines.milvus_names import collection_name, generation_of
 from indexer.engines.milvus_server import LONG, Server
-from indexer.engines.milvus_serving import IDENTITY, bring_up, open_collection
+from indexer.engines.milvus_serving import bring_up, open_collection
 from indexer.errors import (
     GenerationCorruptError,
     GenerationError,
@@ -32,7 +32,9 @@ from indexer.generations import (
     PUBLISHER_WAIT,
     Generation,
     id_after,
+    is_known,
     niteru_version,
+    note_publishing,
 )
 from indexer.locks import PUBLISHER, exclusive
 from indexer.manifest import Manifest, parse_manifest
@@ -118,6 +120,8 @@ class MilvusGenerations:
         if manifest is None or manifest.fingerprint != fingerprint:
             return False
         with pool.read() as connection:
+            if not is_known(connection, manifest):
+                return False
             changed = count_changed(connection, after=manifest.change)
         if changed > CHANGED * manifest.count:
             return False
@@ -187,6 +191,7 @@ class MilvusGenerations:
         self._clear(identity)
         generation_id = generation_id or self.new_id()
         writer.index_changes()
+        note_publishing(writer, generation_id)
         with pool.read() as connection:
             contents = build_collection(
                 connection, self.server, collection_name(self.name, generation_id),
@@ -213,6 +218,16 @@ class MilvusGenerations:
                 name = collection_name(self.name, generation_id)
                 self.server.call("drop_collection", name)
 
+    def find_old(self, *, keep: int) -> tuple[list[str], list[str]]:
+        """The ids of all but the newest ``keep``, without the current one; and none that stay.
+
+        A server that still answers from an old one is not known of here.
+        """
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1; found {keep}.")
+        answering = self.read_current()
+        return [name for name in self.list_ids()[:-keep] if name != answering], []
+
     def remove_old(self, writer: StoreWriter, *, keep: int) -> list[str]:
         """Drop all but the newest ``keep`` generations, never the current one.
 
@@ -224,7 +239,7 @@ class MilvusGenerations:
         """
         with exclusive(writer.store, PUBLISHER, wait=PUBLISHER_WAIT):
             listed, answering = self.list_ids(), self.read_current()
-            removed = [name for name in listed[:-keep] if name != answering]
+            removed, _ = self.find_old(keep=keep)
             for name in removed:
                 manifest = self._describe(name, answering).manifest
                 if manifest is not None:

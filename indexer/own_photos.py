@@ -1,6 +1,6 @@
 """Photos that came without a catalogue: kept in the store itself, named by their content.
 
-    store/photos/9f/9f86d081....jpg
+    store/photos/9f/9f86d081....jpg      store:photos/9f/9f86d081....jpg in items.sqlite
 
 Written beside, handed to the disk and renamed, so a file that is there is whole; the same photo
 for two items is one file. An item's row in ``items.sqlite`` is written after its photo and removed
@@ -10,7 +10,7 @@ process is about to name.
 """
 
 import hashlib
-import os
+import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,14 +18,9 @@ from uuid import uuid4
 
 from indexer.database import storage_errors
 from indexer.filesystem import FileSystem, LocalFileSystem
+from indexer.own_places import HEX, OWN, PHOTOS, find_own, own_place
 
-PHOTOS = "photos"
 BEGUN = ".part"
-
-
-def prefix_of(store: Path) -> str:
-    """What the paths of all photos that a store keeps begin with."""
-    return f"{store.absolute() / PHOTOS}{os.sep}"
 
 
 def keep_photo(
@@ -62,12 +57,35 @@ def keep_photo(
     return target, sha256
 
 
+def find_begun(store: Path) -> list[Path]:
+    """Photos of the store that a crash left half-written."""
+    return list((store / PHOTOS).glob(f"{HEX * 2}/{HEX * 32}{BEGUN}"))
+
+
+def find_unused(store: Path, connection: sqlite3.Connection) -> list[Path]:
+    """The photos of the store that no item names: a crash left them, or a copy put back."""
+    kept = {path.stem: path for path in find_own(store.absolute())}
+    if not kept:
+        return []
+    named = connection.execute(
+        "SELECT sha256, uri FROM items "
+        "WHERE deleted = 0 AND sha256 IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(kept)),),
+    )
+    for name, uri in named:
+        if name in kept and uri == own_place(store, str(kept[name])):
+            del kept[name]
+    return sorted(kept.values())
+
+
 def drop_unused(store: Path, connection: sqlite3.Connection, uris: Iterable[str]) -> None:
     """Remove those photos of the store that no item names any more; others are left alone."""
-    mine = prefix_of(store)
-    for uri in dict.fromkeys(uri for uri in uris if uri.startswith(mine)):
+    places = {uri: own_place(store, uri) for uri in uris}
+    for uri, place in places.items():
+        if not place.startswith(OWN):
+            continue
         row = connection.execute(
-            "SELECT 1 FROM items WHERE uri = ? AND deleted = 0 LIMIT 1", (uri,)
+            "SELECT 1 FROM items WHERE uri = ? AND deleted = 0 LIMIT 1", (place,)
         ).fetchone()
         if row is None:
             Path(uri).unlink(missing_ok=True)

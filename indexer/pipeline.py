@@ -15,7 +15,7 @@ from pathlib import Path
 from indexer.catalogues.memory import MemoryCatalogue
 from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, storage_errors
-from indexer.demands import Demands, read_asked
+from indexer.demands import ASKED, Demands, read_asked, read_asked_elsewhere
 from indexer.engines.candidates import ROW_NUMBER
 from indexer.engines.choosing import IndexPolicy
 from indexer.errors import NothingToIndexError
@@ -23,7 +23,7 @@ from indexer.filesystem import FileSystem, LocalFileSystem
 from indexer.generations import Generation, next_id
 from indexer.intake import Batch, Intake
 from indexer.protocols import Catalogue, Embedder, Entry, Vectors
-from indexer.publishing import Generations, LocalGenerations
+from indexer.publishing import Generations, LocalGenerations, read_last
 from indexer.reading import count_vectors, find_embedder, find_own_without
 from indexer.report import Failure, IndexReport, Progress, Stage
 from indexer.store import StoreWriter, open_writer
@@ -92,19 +92,28 @@ def index_catalogue(
         run = Run(
             catalogue=catalogue, writer=writer, pool=pool, embedder=embedder, total=total,
             progress=progress, should_stop=should_stop, clock=clock, files=files,
-            policy=policy or policy_for(demands or Demands(), generations, embedder.dim),
+            policy=policy or policy_for(demands or Demands(), generations, pool, embedder.dim),
             generations=generations, weights=weights,
         )  # fmt: skip
         return run.execute(workers=workers, batch=batch, prune=prune, keep=keep)
 
 
-def policy_for(demands: Demands, generations: Generations, dim: int) -> IndexPolicy:
+def policy_for(
+    demands: Demands, generations: Generations, pool: ReaderPool, dim: int
+) -> IndexPolicy:
     """The usual policy, for what is asked now and was asked of the index that answers.
 
-    Where even a small catalogue's vectors, of ``dim`` numbers, do not fit into the asked memory, an
-    index is chosen for it as for a large one.
+    The first index on another engine has to reach what the last one of the store had to. Where
+    even a small catalogue's vectors, of ``dim`` numbers, do not fit into the asked memory, an index
+    is chosen for it as for a large one.
     """
-    asked = demands.after(read_asked(generations))
+    before = read_asked(generations)
+    if read_last(generations) is None:
+        with pool.read() as connection:
+            before = read_asked_elsewhere(connection)
+    asked = demands.after(before)
+    if not isinstance(generations, LocalGenerations):  # which has settings of its own for memory
+        asked = asked.model_copy(update={"memory": None})
     usual = IndexPolicy(recall=asked.recall, memory=asked.memory)
     if asked.memory is None:
         return usual
@@ -186,9 +195,8 @@ class Run:
     def _take_in(self, workers: Workers, batch: int) -> None:
         """Embed what the catalogue has, and what came without one if the weights are new to it."""
         self._take_from(self.catalogue, workers, batch)
-        store, fingerprint = self.writer.store, self.embedder.fingerprint
         with self.pool.read() as connection:
-            own = find_own_without(connection, store, fingerprint)
+            own = find_own_without(connection, self.embedder.fingerprint)
         if own and not self.stopped:
             self.total += len(own)
             self._take_from(MemoryCatalogue(own), workers, batch)
@@ -256,6 +264,8 @@ class Run:
             self.writer, self.pool, fingerprint=fingerprint, policy=self.policy, views=self._view,
             generation_id=run,
         )  # fmt: skip
+        self.writer.mark_published(fingerprint)
+        self.writer.remember(ASKED, self.policy.asked.model_dump_json())
         self._tell("publish")
         return made
 

@@ -9,18 +9,23 @@ from indexer.database import ReaderPool
 from indexer.errors import GenerationError
 from indexer.filesystem import FileSystem, LocalFileSystem
 from indexer.generations import (
+    GENERATIONS,
     Generation,
     activate,
+    find_old,
+    is_known,
     list_generations,
     new_id,
+    note_publishing,
     publish,
     read_current,
     remove_old,
     verify,
 )
 from indexer.layout import MAP, write_layout
+from indexer.leases import unless_held
 from indexer.manifest import Contents, Manifest
-from indexer.reading import find_embedder, has_changed, read_change
+from indexer.reading import find_embedder, has_changed
 from indexer.store import StoreWriter
 
 if TYPE_CHECKING:  # FAISS comes with them
@@ -73,8 +78,15 @@ class Generations(Protocol):
         """Make a generation of all vectors of an embedder, and let it answer."""
         ...
 
+    def find_old(self, *, keep: int) -> tuple[list[str], list[str]]:
+        """Ids of what ``remove_old`` would remove, and of what it would if no process used it."""
+        ...
+
     def remove_old(self, writer: StoreWriter, *, keep: int) -> list[str]:
-        """Remove all but the newest ``keep``, never the current one; returns the ids removed."""
+        """Remove all but the newest ``keep`` that no process answers from; returns their ids.
+
+        Never the current one.
+        """
         ...
 
     def close(self) -> None:
@@ -146,7 +158,7 @@ class LocalGenerations:
             return False
         with pool.read() as connection:
             found = find_embedder(connection, fingerprint)
-            if found is None or read_change(connection) < manifest.change:
+            if found is None or not is_known(connection, manifest):
                 return False
             return not has_changed(
                 connection, found[0], change=manifest.change, row=manifest.last_row
@@ -173,9 +185,20 @@ class LocalGenerations:
                 write_layout(connection, path.with_name(MAP), fingerprint=fingerprint)
                 return contents.model_copy(update={"asked": policy.asked})
 
+        generation_id = generation_id or self.new_id()
+        note_publishing(writer, generation_id)
         return publish(
             writer.store, build, generation_id=generation_id, clock=self.clock, files=self.files
         )
+
+    def find_old(self, *, keep: int) -> tuple[list[str], list[str]]:
+        """Ids of what ``remove_old`` would remove, and of what a process answers from."""
+        free: list[str] = []
+        held: list[str] = []
+        for name in find_old(self.store, keep=keep):
+            with unless_held(self.store / GENERATIONS / name) as unused:
+                (free if unused else held).append(name)
+        return free, held
 
     def remove_old(self, writer: StoreWriter, *, keep: int) -> list[str]:
         """Remove all but the newest ``keep``; see ``Generations``."""

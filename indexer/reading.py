@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy.typing as npt
 
 from indexer.filter_sql import compile_filter
 from indexer.filters import Filter
-from indexer.own_photos import prefix_of
+from indexer.manifest import Manifest
+from indexer.own_places import OWN
 from indexer.protocols import Entry, Facet, Item, Scalar, Vectors
 
 Rows = npt.NDArray[np.int64]
@@ -87,15 +87,14 @@ def find_embedder(connection: sqlite3.Connection, fingerprint: str) -> tuple[int
     return None if found is None else (int(found[0]), int(found[1]))
 
 
-def find_own_without(connection: sqlite3.Connection, store: Path, fingerprint: str) -> list[Entry]:
+def find_own_without(connection: sqlite3.Connection, fingerprint: str) -> list[Entry]:
     """The items whose photo the store keeps itself and that have no vector of an embedder."""
     found = find_embedder(connection, fingerprint)
-    own = prefix_of(store)
     rows = connection.execute(
-        "SELECT i.id, i.uri, i.attributes FROM items i WHERE i.deleted = 0 "
+        "SELECT i.id, place(i.uri), i.attributes FROM items i WHERE i.deleted = 0 "
         "AND substr(i.uri, 1, ?) = ? AND NOT EXISTS (SELECT 1 FROM vectors v "
         "WHERE v.item = i.item AND v.embedder = ? AND v.removed IS NULL) ORDER BY i.id",
-        (len(own), own, found[0] if found else None),
+        (len(OWN), OWN, found[0] if found else None),
     )
     return [Entry(item_id, uri, json.loads(attributes)) for item_id, uri, attributes in rows]
 
@@ -114,6 +113,31 @@ def count_vectors(connection: sqlite3.Connection, embedder: int) -> int:
     return int(count)
 
 
+def count_rows(connection: sqlite3.Connection, embedder: int) -> tuple[int, int]:
+    """How many rows of vectors an embedder has: living ones, and removed ones."""
+    (removed,) = connection.execute(
+        "SELECT count(*) FROM vectors WHERE embedder = ? AND removed IS NOT NULL", (embedder,)
+    ).fetchone()
+    return count_vectors(connection, embedder), int(removed)
+
+
+def read_unused(connection: sqlite3.Connection) -> int:
+    """Bytes within the database's file that nothing uses."""
+    (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(pages) * int(size)
+
+
+def count_indexed(connection: sqlite3.Connection, embedder: int, manifest: Manifest) -> int:
+    """How many of the vectors that a generation indexes are known, those that went since too."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM vectors NOT INDEXED "
+        "WHERE row <= ? AND embedder = ? AND (removed IS NULL OR removed > ?)",
+        (manifest.last_row, embedder, manifest.change),
+    ).fetchone()
+    return int(count)
+
+
 def count_changed(connection: sqlite3.Connection, *, after: int) -> int:
     """How many items were put, changed or deleted after a change number."""
     found = connection.execute("SELECT count(*) FROM items WHERE change > ?", (after,)).fetchone()
@@ -125,7 +149,7 @@ def find_known(
 ) -> dict[str, Known]:
     """What is known of those of ``ids`` that are items (deleted ones are not)."""
     rows = connection.execute(
-        "SELECT i.id, i.uri, i.sha256, i.size, i.mtime_ns, i.attributes, v.sha256 "
+        "SELECT i.id, place(i.uri), i.sha256, i.size, i.mtime_ns, i.attributes, v.sha256 "
         "FROM items i LEFT JOIN vectors v "
         "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
         "WHERE i.deleted = 0 AND i.id IN (SELECT value FROM json_each(?))",
@@ -157,7 +181,7 @@ def find_hashes(connection: sqlite3.Connection, embedder: int) -> Iterator[str]:
 def find_items(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Item | None]:
     """The items with these ids, None where there is none (any more)."""
     rows = connection.execute(
-        "SELECT id, uri, sha256, attributes FROM items "
+        "SELECT id, place(uri), sha256, attributes FROM items "
         "WHERE deleted = 0 AND id IN (SELECT value FROM json_each(?))",
         (json.dumps(ids),),
     )
@@ -208,8 +232,9 @@ def stream_items(
         Up to ``block`` items with their vectors (dim,); None where there is none (any more).
     """
     cursor = connection.execute(
-        "SELECT i.id, i.uri, i.sha256, i.attributes, v.vector FROM items i LEFT JOIN vectors v "
-        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL WHERE i.change > ?",
+        "SELECT i.id, place(i.uri), i.sha256, i.attributes, v.vector FROM items i "
+        "LEFT JOIN vectors v ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
+        "WHERE i.change > ?",
         (embedder, after),
     )
     while found := cursor.fetchmany(block):
@@ -225,7 +250,7 @@ def stream_items(
 def find_uris(connection: sqlite3.Connection, rows: Sequence[int]) -> dict[int, str]:
     """Where the photos behind these live row numbers are."""
     found = connection.execute(
-        "SELECT v.row, i.uri FROM vectors v JOIN items i ON i.item = v.item "
+        "SELECT v.row, place(i.uri) FROM vectors v JOIN items i ON i.item = v.item "
         "WHERE v.row IN (SELECT value FROM json_each(?))",
         (json.dumps(list(rows)),),
     )

@@ -3,23 +3,35 @@
 A call that returns has committed: what it wrote survives a crash, and the next search sees it.
 """
 
+import os
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from indexer.database import connect, storage_errors, transaction
+from indexer.database import INCREMENTAL, connect, storage_errors, transaction
 from indexer.errors import EmbedderError, FingerprintMismatchError
 from indexer.locks import WRITER, exclusive
-from indexer.own_photos import prefix_of
+from indexer.own_places import OWN, PHOTOS, own_place
 from indexer.protocols import Item, Vectors
-from indexer.reading import dump_attributes, dump_vector, find_embedder, read_change
+from indexer.reading import (
+    dump_attributes,
+    dump_vector,
+    find_embedder,
+    read_change,
+    read_fact,
+    read_unused,
+)
 
 # How far from 1 the length of a vector may be: float32 rounding stays well below it.
 LENGTH_TOLERANCE = 1e-3
+AT_ONCE = 20_000  # rows that are looked at in one transaction while vectors are dropped
+PIECE = 2048  # pages that are given back in one transaction
+WORTH = 0.1  # of what a database uses: so much unused makes writing it anew worth while
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ class StoreWriter:
             "change = excluded.change RETURNING item",
             (
                 item.id,
-                item.uri,
+                own_place(self.store, item.uri),
                 item.sha256,
                 record.size,
                 record.mtime_ns,
@@ -166,11 +178,10 @@ class StoreWriter:
                     self.connection.executemany(
                         "INSERT OR IGNORE INTO kept VALUES (?)", ((item_id,) for item_id in ids)
                     )
-                own = prefix_of(self.store)
                 vanished = self.connection.execute(
                     "SELECT id FROM items WHERE deleted = 0 AND id NOT IN (SELECT id FROM kept) "
                     "AND substr(uri, 1, ?) <> ?",
-                    (len(own), own),
+                    (len(OWN), OWN),
                 ).fetchall()
             finally:
                 self.connection.execute("DROP TABLE kept")
@@ -185,6 +196,19 @@ class StoreWriter:
                 (name, value),
             )
 
+    def move_own(self) -> None:
+        """Write the places of the store's own photos without its path, once for an older store."""
+        with storage_errors(self.store):
+            if read_fact(self.connection, "own") == OWN:
+                return
+        old = str(self.store / PHOTOS)
+        with storage_errors(self.store), transaction(self.connection):
+            self.connection.execute(
+                "UPDATE items SET uri = ? || substr(uri, ?) WHERE substr(uri, 1, ?) = ?",
+                (f"{OWN}{PHOTOS}", len(old) + 1, len(old) + 1, f"{old}{os.sep}"),
+            )
+        self.remember("own", OWN)
+
     def index_changes(self) -> None:
         """Let what changed after a change number be found without looking at every item."""
         with storage_errors(self.store):
@@ -192,31 +216,77 @@ class StoreWriter:
 
     def mark_published(self, fingerprint: str) -> None:
         """Note that a generation of this embedder exists, so its vectors may be dropped one day."""
+        with storage_errors(self.store):
+            lacking = self.connection.execute(
+                "SELECT 1 FROM embedders WHERE fingerprint = ? AND published = 0", (fingerprint,)
+            ).fetchone()
+        if lacking is None:
+            return  # nothing is written, for there may be no room: it is about to be made
         with storage_errors(self.store), transaction(self.connection):
             self.connection.execute(
                 "UPDATE embedders SET published = 1 WHERE fingerprint = ?", (fingerprint,)
             )
 
-    def drop_embedders(self, *, keep: Iterable[str]) -> list[str]:
-        """Drop the vectors of embedders that were published once and are not in ``keep``.
+    def drop_embedder(
+        self,
+        fingerprint: str,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Drop the vectors of an embedder, some rows at a time, and last the embedder.
 
-        An embedder that was never published is an indexing that goes on later: it stays.
+        Whatever ends it half-way, what is left looks like an indexing that was interrupted.
+
+        Args:
+            fingerprint: The embedder's; an unknown one is none to drop.
+            progress: Told how many rows have been looked at, of how many.
+            should_stop: Asked between transactions.
 
         Returns:
-            The fingerprints dropped.
+            Whether it came to its end.
         """
-        kept = set(keep)
         with storage_errors(self.store):
-            found = self.connection.execute(
-                "SELECT embedder, fingerprint FROM embedders WHERE published = 1"
-            ).fetchall()
-        dropped = [(number, name) for number, name in found if name not in kept]
-        if dropped:
+            found = find_embedder(self.connection, fingerprint)
+            (last,) = self.connection.execute("SELECT max(row) FROM vectors").fetchone()
+        if found is None:
+            return True
+        for first in range(0, last or 0, AT_ONCE):
+            if should_stop():
+                return False
             with self._change():
-                for number, _ in dropped:
-                    self.connection.execute("DELETE FROM vectors WHERE embedder = ?", (number,))
-                    self.connection.execute("DELETE FROM embedders WHERE embedder = ?", (number,))
-        return [name for _, name in dropped]
+                self.connection.execute(
+                    "DELETE FROM vectors NOT INDEXED WHERE row > ? AND row <= ? AND embedder = ?",
+                    (first, first + AT_ONCE, found[0]),
+                )
+            progress(min(first + AT_ONCE, last), last)
+        with self._change():
+            self.connection.execute("DELETE FROM embedders WHERE embedder = ?", (found[0],))
+        return True
+
+    def give_back(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Give the pages that nothing uses back to the file system.
+
+        In pieces, which need next to no room and let readers go on. A store from before it could
+        be done so is written anew first, if there is much to gain and room for two more copies.
+        """
+        with storage_errors(self.store):
+            (mode,) = self.connection.execute("PRAGMA auto_vacuum").fetchone()
+            if mode != INCREMENTAL and not self._can_write_anew():
+                return
+            if mode != INCREMENTAL:
+                self.connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+                self.connection.execute("VACUUM")
+            while read_unused(self.connection) and not should_stop():
+                self.connection.execute(f"PRAGMA incremental_vacuum({PIECE})").fetchall()
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _can_write_anew(self) -> bool:
+        (pages,) = self.connection.execute("PRAGMA page_count").fetchone()
+        (page,) = self.connection.execute("PRAGMA page_size").fetchone()
+        unused = read_unused(self.connection)
+        used = pages * page - unused
+        room = shutil.disk_usage(self.store).free
+        return bool(unused > WORTH * used and room > 3 * used)
 
 
 def check_vector(vector: Vectors | None, item_id: str) -> None:
@@ -253,7 +323,9 @@ def open_writer(store: Path, *, wait: float = 0.0) -> Iterator[StoreWriter]:
     with storage_errors(store):
         store.mkdir(parents=True, exist_ok=True)
     with exclusive(store, WRITER, wait=wait), closing(connect(store, create=True)) as connection:
-        yield StoreWriter(store, connection)
+        writer = StoreWriter(store, connection)
+        writer.move_own()
+        yield writer
 
 
 @contextmanager

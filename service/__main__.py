@@ -1,6 +1,17 @@
-"""``python -m service`` is the command line; torchrun needs a module to start."""
+"""The command line's beginning: ``niteru``, and ``python -m service``, which torchrun needs."""
 
-from service.cli import main
+import sys
+
+
+def start() -> None:
+    """Run the command line; an interrupt while it is still loaded ends it without a word."""
+    try:
+        from service.cli import main  # noqa: PLC0415 - what is loaded may be interrupted
+
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
-    main()
+    start()

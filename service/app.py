@@ -21,6 +21,7 @@ from indexer.errors import GenerationError, IndexerError, StoreError
 from indexer.protocols import Embedder, Engine
 from service import (
     routes_catalogue,
+    routes_collect,
     routes_explain,
     routes_generate,
     routes_generations,
@@ -106,6 +107,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_generate.router,
         routes_sketches.router,
         routes_jobs.router,
+        routes_collect.router,
         routes_reindex.router,
     )
     for router in routers:

@@ -17,6 +17,7 @@ from service.cli_store import (
     Json,
     WeightsName,
     doctor,
+    gc,
     generations,
     index,
     rollback,
@@ -89,7 +90,7 @@ app.command()(masks)
 app.command()(average)
 
 
-for of_a_store in (index, generations, rollback, doctor):
+for of_a_store in (index, generations, rollback, gc, doctor):
     app.command()(of_a_store)
 
 

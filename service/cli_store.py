@@ -148,6 +148,41 @@ def rollback(
     run_rollback(generation, store, choice=choose_engine(engine, milvus_uri, milvus_name))
 
 
+def gc(
+    *,
+    store: Store,
+    keep: Annotated[
+        int, typer.Option(min=1, help="Newest generations to leave; the current one stays.")
+    ] = 3,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished",
+            help="Also vectors of weights by which an indexing was begun and nothing published.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would go, and how many bytes.")
+    ] = False,
+    engine: Engine = "faiss",
+    milvus_uri: MilvusUri = MILVUS_URI,
+    milvus_name: MilvusName = MILVUS_NAME,
+    json: Json = False,
+) -> None:
+    """Collect garbage: old indexes, vectors of weights that have none left, leftovers of crashes.
+
+    What a kept index or a running server needs stays.
+    """
+    from service.commands.collecting import run_gc
+
+    stopped = run_gc(
+        store, keep=keep, unfinished=unfinished, dry_run=dry_run,
+        choice=choose_engine(engine, milvus_uri, milvus_name), as_json=json,
+    )  # fmt: skip
+    if stopped:
+        raise typer.Exit(130)
+
+
 def doctor(
     *,
     store: Store,

@@ -164,6 +164,12 @@ class ReindexInterruptedError(ServiceError):
     status, slug, title = 409, "reindex-interrupted", "Indexing was interrupted"
 
 
+class CollectingFailedError(ServiceError):
+    """The store could not be cleared of what nobody needs; the log says why."""
+
+    status, slug, title = 409, "collecting-failed", "The store could not be cleared"
+
+
 class StoreBusyError(ServiceError):
     """Another process is writing, for longer than was waited."""
 

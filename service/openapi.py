@@ -14,6 +14,7 @@ from service.errors import (
     CannotExplainError,
     CannotGenerateError,
     CannotReindexError,
+    CollectingFailedError,
     KeyRequiredError,
     NoDecoderError,
     NoResultError,
@@ -39,7 +40,7 @@ from service.keys import role_needed
 from service.queries import EXAMPLES, NEGATIVES, POSITIVES
 from service.schemas import EmbedUrlQuery, ExplainOptions, ExplainUrlQuery, Problem
 from service.schemas_items import BatchItem, BatchOptions, ItemOptions
-from service.schemas_jobs import ReindexOptions, ReindexResponse
+from service.schemas_jobs import CollectOptions, CollectResponse, ReindexOptions, ReindexResponse
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
@@ -83,6 +84,7 @@ STATUSES: dict[str, tuple[int, ...]] = {
     "/v1/items/{item_id}/image": (422,),
     "/v1/generations": (503, 504),
     "/v1/generations/{generation_id}": (404, 409),
+    "/v1/generations/collect": (408, 413, 415, 422, 429),
     "/v1/facets": (422, 503, 504),
     "/v1/map": (503, 504),
     "/v1/models": (501, 504),
@@ -109,15 +111,16 @@ ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UrlFailedError: ("/v1/search$", "/v1/embed", "/v1/explain"),
     NoDecoderError: ("/v1/explain",),
     CannotExplainError: ("/v1/explain",),
-    StoreBusyError: ("/v1/items", "/v1/generations/"),
-    UnknownGenerationError: ("/v1/generations/",),
-    UnfitGenerationError: ("/v1/generations/",),
+    StoreBusyError: ("/v1/items", "/v1/generations/{generation_id}", "/v1/jobs/"),
+    UnknownGenerationError: ("/v1/generations/{generation_id}",),
+    UnfitGenerationError: ("/v1/generations/{generation_id}",),
     UnknownModelError: (MODELS,),
     UnknownWeightsError: (ONE_MODEL, "/v1/reindex"),
     NoWeightsError: (ONE_MODEL,),
     UnknownJobError: ("/v1/jobs/",),
     ReindexRunningError: ("/v1/reindex",),
     ReindexFailedError: ("/v1/jobs/",),
+    CollectingFailedError: ("/v1/jobs/",),
     ReindexInterruptedError: ("/v1/jobs/",),
     CannotReindexError: ("/v1/reindex",),
     NoResultError: (ONE_MODEL, "/v1/jobs/"),
@@ -249,7 +252,8 @@ def extra_schemas() -> dict[str, Any]:
         ItemQuery, UrlQuery, ExamplesQuery, Problem, SampleOptions, InterpolationOptions,
         ArithmeticOptions, FrameOptions, SketchCompletionQuery, SketchReconstructionQuery,
         SketchInterpolationQuery, SketchArithmeticQuery, ReindexOptions, ReindexResponse,
-        ItemOptions, BatchOptions, BatchSearchOptions, EmbedUrlQuery, ExplainUrlQuery,
+        CollectOptions, CollectResponse, ItemOptions, BatchOptions, BatchSearchOptions,
+        EmbedUrlQuery, ExplainUrlQuery,
     )  # fmt: skip
     for model in bodies:
         schema = model.model_json_schema(ref_template=REF)

@@ -81,6 +81,11 @@ def switch(state: State, generation_id: str) -> GenerationsResponse:
         raise UnfitGenerationError(
             "The generation is damaged; the server's log says how. Index the catalogue again."
         ) from error
+    except indexer.errors.VectorsGoneError as error:
+        raise UnfitGenerationError(
+            "The store holds the vectors of the generation no more: they were collected, or an "
+            "older copy of the store was put back. Index the catalogue again with its weights."
+        ) from error
     except indexer.errors.StoreBusyError as error:
         raise StoreBusyError(
             "A generation is being published this moment; ask again.", headers={"Retry-After": "1"}

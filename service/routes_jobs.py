@@ -54,6 +54,7 @@ RESULTS: dict[str, Any] = {
                     "SketchesResponse",
                     "LikelihoodsResponse",
                     "ReindexResponse",
+                    "CollectResponse",
                 )
             ]
         }

@@ -140,6 +140,80 @@ class ReindexResponse(BaseModel):
     seconds: float
 
 
+class CollectOptions(BaseModel):
+    """What to collect. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"dry_run": True}]})
+
+    keep: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Newest indexes to leave for going back to."),
+    ] = 3
+    unfinished: Annotated[
+        bool,
+        Field(
+            description="Also remove vectors of weights by which an indexing was begun and nothing "
+            "published."
+        ),
+    ] = False
+    dry_run: Annotated[bool, Field(description="Remove nothing, and tell what would go.")] = False
+
+
+class OldGeneration(BaseModel):
+    """An index that is not needed."""
+
+    id: str
+    bytes: Annotated[int, Field(description="That it takes; 0 if it lies on a server.")]
+
+
+class UnneededVectors(BaseModel):
+    """The vectors of one embedder."""
+
+    fingerprint: Annotated[str, Field(description="The embedder's.")]
+    vectors: int
+    bytes: Annotated[int, Field(description="That they take, about.")]
+
+
+class CollectResponse(BaseModel):
+    """What a collection has removed, or would."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "dry_run": False,
+                    "generations": [{"id": "20261124T183300Z-4f2a", "bytes": 2_841_000}],
+                    "held": [],
+                    "vectors": [
+                        {"fingerprint": "pixelvae:0c6a5b9e", "vectors": 3553, "bytes": 1_584_638}
+                    ],
+                    "unfinished": [],
+                    "vectors_stay": "",
+                    "files": 0,
+                    "bytes": 4_425_638,
+                    "freed": 4_452_352,
+                }
+            ]
+        }
+    )
+
+    dry_run: Annotated[bool, Field(description="Whether nothing was removed.")]
+    generations: Annotated[list[OldGeneration], Field(description="Old indexes.")]
+    held: Annotated[
+        list[str], Field(description="Old ones that stay, because a process answers from them.")
+    ]
+    vectors: Annotated[list[UnneededVectors], Field(description="That no index needs.")]
+    unfinished: Annotated[
+        list[UnneededVectors], Field(description="Of indexings that published nothing: they stay.")
+    ]
+    vectors_stay: Annotated[
+        str, Field(description="Why vectors stay that nothing seems to need; empty if none does.")
+    ]
+    files: Annotated[int, Field(description="Left by crashes, and photos that no item names.")]
+    bytes: Annotated[int, Field(description="Of all this, about.")]
+    freed: Annotated[int, Field(description="That the disk has back; 0 of a dry run.")]
+
+
 class JobsResponse(BaseModel):
     """The jobs that are remembered, newest first."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the command line asks for nothing but the names
     from indexer.publishing import Generations
 
 EngineName = Literal["faiss", "milvus"]
+IDENTITY = "identity"  # of a store, among its facts: whose collections are
 MILVUS_URI, MILVUS_NAME = "http://127.0.0.1:19530", "niteru"
 NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,99}\Z"
 URI = r"^https?://[^\s/]+(/.*)?\Z"

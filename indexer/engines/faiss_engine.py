@@ -37,8 +37,9 @@ from indexer.errors import (
     QueryError,
 )
 from indexer.filters import Filter
-from indexer.generations import GENERATIONS, read_current
+from indexer.generations import GENERATIONS, check_known, read_current
 from indexer.layout import read_layout
+from indexer.leases import Lease, hold
 from indexer.protocols import Facet, Hit, Item, Place, Vectors
 from indexer.reading import find_facets, find_items, find_passing, find_vectors_by_id, read_change
 
@@ -51,11 +52,13 @@ FILTER_BYTES = 512_000_000
 class FaissEngine:
     """The ``Engine`` over a store's current generation; made by ``open``. Thread-safe."""
 
-    def __init__(self, store: Path, pool: ReaderPool, view: View, threads: int) -> None:
+    def __init__(
+        self, store: Path, pool: ReaderPool, view: View, lease: Lease, threads: int
+    ) -> None:
         self.store = store
         self.threads = threads
         self._pool = pool
-        self._view = view
+        self._view, self._lease = view, lease
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
@@ -83,7 +86,7 @@ class FaissEngine:
         store = store.absolute()
         pool = ReaderPool(store)
         try:
-            return cls(store, pool, open_view(store, pool, fingerprint), threads)
+            return cls(store, pool, *open_view(store, pool, fingerprint), threads)
         except BaseException:
             pool.close()
             raise
@@ -102,6 +105,7 @@ class FaissEngine:
     def close(self) -> None:
         """Close the store; searches under way end well, later ones are refused."""
         self._pool.close()
+        self._lease.release()
 
     @property
     def fingerprint(self) -> str:
@@ -228,12 +232,14 @@ class FaissEngine:
         if self._refused is not None and self._refused[0] == current:
             raise self._refused[1].with_traceback(None)
         try:
-            view = open_view(self.store, self._pool, self.fingerprint)
+            view, lease = open_view(self.store, self._pool, self.fingerprint)
         except (GenerationError, FingerprintMismatchError) as error:
             self._refused = (current, error)
             raise
+        # A search that began with the old one goes on in the snapshot and the files it has open.
         with self._view_lock:
-            self._view = view
+            self._view, old, self._lease = view, self._lease, lease
+        old.release()
         return True
 
     @contextmanager
@@ -263,22 +269,32 @@ def text_of(where: Filter | None) -> str:
     return "" if where is None else where.model_dump_json()
 
 
-def open_view(store: Path, pool: ReaderPool, fingerprint: str | None) -> View:
+def open_view(store: Path, pool: ReaderPool, fingerprint: str | None) -> tuple[View, Lease]:
     """Open whatever is current, trying again if it is replaced and removed meanwhile."""
     while True:
         current = read_current(store)
         if current is None:
             raise NoGenerationError(store)
+        lease = hold(store / GENERATIONS / current)
         try:
-            opened = open_index(store, current)
+            return view_of(store, current, pool, fingerprint), lease
         except GenerationError:
-            if read_current(store) != current:
-                continue
+            lease.release()
+            if read_current(store) == current:
+                raise
+        except BaseException:
+            lease.release()
             raise
-        found = opened.manifest.fingerprint
-        if fingerprint is not None and found != fingerprint:
-            raise FingerprintMismatchError(
-                found=found, expected=fingerprint, where=f"Generation '{current}' of '{store}'"
-            )
-        with pool.read() as connection:
-            return first_view(connection, opened)
+
+
+def view_of(store: Path, generation: str, pool: ReaderPool, fingerprint: str | None) -> View:
+    """The first view of a generation, if it is of the embedder that is asked for."""
+    opened = open_index(store, generation)
+    found = opened.manifest.fingerprint
+    if fingerprint is not None and found != fingerprint:
+        raise FingerprintMismatchError(
+            found=found, expected=fingerprint, where=f"Generation '{generation}' of '{store}'"
+        )
+    with pool.read() as connection:
+        check_known(connection, opened.manifest)
+        return first_view(connection, opened)

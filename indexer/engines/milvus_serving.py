@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from indexer.database import ReaderPool
+from indexer.engines.choice import IDENTITY
 from indexer.engines.milvus_collection import ALL, MANIFEST, STORE, Collection
 from indexer.engines.milvus_names import collection_name, generation_of
 from indexer.engines.milvus_server import Server
@@ -11,7 +12,6 @@ from indexer.locks import MIRROR, exclusive
 from indexer.manifest import Manifest, parse_manifest
 from indexer.reading import find_embedder, read_change, read_fact, stream_items
 
-IDENTITY = "identity"  # of a store, among its facts: whose a collection is
 PATIENCE = 60.0  # seconds for another process that brings the collection up to the store
 
 

@@ -5,16 +5,20 @@ memory. From then on compiled code goes through the list. Sums are taken in anot
 numbers differ in their last bits; what is drawn from them does not (``models.sampling.methods``).
 
 Compiling takes some seconds, and is kept for later processes: in ``__pycache__`` here, or where the
-user keeps caches if this folder cannot be written. Numba compiles anew when this file changes and
-not when another does, so whatever the compiled code relies on stands here.
+user keeps caches if this folder cannot be written. A full disk is told of, and no error. Numba
+compiles anew when this file changes and not when another does, so whatever the compiled code relies
+on stands here.
 """
 
+import logging
 import math
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numba import njit, types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -23,6 +27,8 @@ from models.sampling.calls import Array, Features, NumpyCalls
 PRODUCT, CONCAT_ELU, SIGMOID_GATE, TANH_GATE, RELU, ADD, COPY = range(7)
 # Kind, B, inputs, outputs; address and stride of x; of a second array; of out; address of a weight.
 FIELDS = 11
+
+logger = logging.getLogger(__name__)
 
 Numbers = Any  # float64, from an address on
 
@@ -111,13 +117,39 @@ def at(_typing: Any, _address: Any) -> Any:
     return numbers(types.int64), generate
 
 
+class IfPossible(FunctionCache):  # type: ignore[misc]
+    """Numba's cache, whose disk may be full or whose files damaged: then each process compiles."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled for these types, None if there is nothing that can be used."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # noqa: BLE001 - damaged pickles raise whatever they like
+            return self._give_up(error)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled for these types."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self.disable()
+        logger.warning(
+            "What was compiled for sampling cannot be kept in '%s' (%s), so each process compiles "
+            "it anew, which takes seconds. Make room there or remove what is damaged; or name "
+            "another folder in NUMBA_CACHE_DIR.",
+            self.cache_path, error or type(error).__name__,
+        )  # fmt: skip
+
+
 def fast(function: Any) -> Any:
     """Compile it; what was compiled is kept where there is a place for it."""
-    options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": {"contract"}}
-    try:
-        return njit(function, cache=True, **options)
-    except RuntimeError:  # nothing can be written anywhere
-        return njit(function, **options)
+    compiled = njit(function, error_model="numpy", nogil=True, fastmath={"contract"})
+    with suppress(RuntimeError):  # nothing can be written anywhere
+        compiled._cache = IfPossible(function)  # noqa: SLF001 - as its enable_caching does
+    return compiled
 
 
 @fast

@@ -122,6 +122,7 @@ class Client:
     add_sketches = method(calls_sketches.add_sketches)
 
     reindex = method(calls_jobs.reindex)
+    collect = method(calls_jobs.collect)
     jobs = method(calls_jobs.jobs)
     job = method(calls_jobs.job)
     cancel = method(calls_jobs.cancel)

@@ -5,6 +5,7 @@ from functools import partial
 from service.client.calls import JSON, Call, given, segment
 from service.client.reading import read_as, read_jobs, read_result
 from service.client.results import IndexReport, Job
+from service.client.results_collect import CollectReport
 from service.client.results_models import Drawing, Likelihoods
 
 
@@ -31,6 +32,24 @@ def reindex(
     )
 
 
+def collect(
+    *, keep: int | None = None, unfinished: bool | None = None, dry_run: bool | None = None
+) -> Call[Job]:
+    """Let the server remove what no index needs any more, as a job.
+
+    Args:
+        keep: Newest indexes to leave for going back to.
+        unfinished: Also remove vectors of weights of which nothing was ever published.
+        dry_run: Remove nothing: the job's result tells what would go.
+    """
+    return Call(
+        method="POST",
+        path="/v1/generations/collect",
+        read=partial(read_as, Job),
+        json=given(keep=keep, unfinished=unfinished, dry_run=dry_run),
+    )
+
+
 def jobs() -> Call[tuple[Job, ...]]:
     """List the jobs that are remembered, newest first."""
     return Call(method="GET", path="/v1/jobs", read=read_jobs, repeatable=True)
@@ -46,7 +65,7 @@ def cancel(job_id: str) -> Call[Job]:
     return Call(method="DELETE", path=job_path(job_id), read=partial(read_as, Job))
 
 
-def result(job_id: str) -> Call[Drawing | Likelihoods | IndexReport]:
+def result(job_id: str) -> Call[Drawing | Likelihoods | IndexReport | CollectReport]:
     """Read what a job has made.
 
     Raises:

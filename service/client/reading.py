@@ -24,6 +24,7 @@ from service.client.results import (
     Photo,
     Progress,
 )
+from service.client.results_collect import CollectReport
 from service.client.results_models import Drawing, Likelihoods, Model
 
 T = TypeVar("T")
@@ -69,11 +70,13 @@ def read_statuses(response: httpx.Response) -> tuple[ItemStatus, ...]:
     return read_list(response, "items", ItemStatus)
 
 
-def read_result(response: httpx.Response) -> Drawing | Likelihoods | IndexReport:
-    """What a job has made: a report has a ``run``, and likelihoods have ``scores``."""
+def read_result(response: httpx.Response) -> Drawing | Likelihoods | IndexReport | CollectReport:
+    """What a job has made, told apart by a member that only its kind has."""
     told = members_of(response)
     if "run" in told:
         return build(IndexReport, told)
+    if "freed" in told:
+        return build(CollectReport, told)
     return build(Likelihoods, told) if "scores" in told else build(Drawing, told)
 
 

@@ -1,14 +1,17 @@
 """What is asked of an index is remembered with it, and changed by asking for something else."""
 
 import json
+from contextlib import closing
 
 import pytest
 
+from indexer.database import ReaderPool
 from indexer.demands import Demands, parse_memory, read_asked
 from indexer.engines.choosing import IndexPolicy
 from indexer.errors import GenerationError
 from indexer.generations import activate, current, list_ids
 from indexer.manifest import Asked, Manifest
+from indexer.pipeline import policy_for
 from indexer.publishing import LocalGenerations
 
 
@@ -111,3 +114,38 @@ def test_amounts_of_memory():
             parse_memory(wrong)
     with pytest.raises(ValueError, match="memory is '2GB'"):
         Demands(memory="2GB")
+
+
+class Server:
+    """Generations that lie on a server, and not in the store."""
+
+    def __init__(self, *listed):
+        self.generations = list(listed)
+
+    def listed(self):
+        return self.generations
+
+
+class Nowhere(LocalGenerations):
+    """Folders of the store, before there is one."""
+
+    def listed(self):
+        return []
+
+
+def test_the_first_index_on_another_engine_has_to_reach_what_the_last_had_to(run, store):
+    run(demands=Demands(0.99, 10**6))
+    with closing(ReaderPool(store)) as pool:
+        there = policy_for(Demands(), Server(), pool, 64)
+        assert (there.recall, there.memory) == (0.99, None)
+        assert policy_for(Demands(0.9), Server(), pool, 64).recall == 0.9
+        back = policy_for(Demands(), Nowhere(store), pool, 64)
+        assert (back.recall, back.memory) == (0.99, 10**6)
+
+
+def test_an_engine_that_has_an_index_goes_on_with_what_was_asked_of_it(run, store):
+    run(demands=Demands(0.9))
+    old = LocalGenerations(store).listed()
+    run(demands=Demands(0.99))
+    with closing(ReaderPool(store)) as pool:
+        assert policy_for(Demands(), Server(*old), pool, 64).recall == 0.9

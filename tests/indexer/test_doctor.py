@@ -1,5 +1,6 @@
 """The doctor finds every kind of damage by name, and nothing where all is well."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +69,28 @@ def test_a_sound_store_has_notes_alone(store):
 def test_no_store_is_told(tmp_path):
     with pytest.raises(NoStoreError):
         examine(tmp_path)
+    (tmp_path / DATABASE).touch()  # begun, and nothing more
+    with pytest.raises(NoStoreError):
+        examine(tmp_path)
+
+
+def test_what_is_wrong_with_current_is_told_once(store):
+    (store / "CURRENT").write_text("")
+    only(store, "error", "instead of the id of a generation", "niteru rollback")
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_for_a_backup(store, monkeypatch):
+    def refuse(*_, **__):
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write what is mounted to be read
+    (severity, told) = worst(store)[0]
+    assert severity == "error"
+    assert "the folder cannot be written" in told
+    assert "backup" not in told
 
 
 @pytest.mark.parametrize("name", [INDEX, MAP])
@@ -145,7 +168,7 @@ def test_leftovers_of_a_crash_but_not_of_a_run_that_goes_on(store):
     (store / GENERATIONS / ".staging-x").mkdir()
     (store / GENERATIONS / ".staging-x" / INDEX).write_bytes(b"0" * 1000)
     (store / "CURRENT.tmp").write_text("x")
-    only(store, "warning", "2 half-made", "niteru index")
+    only(store, "warning", "2 half-made", "niteru gc")
     with exclusive(store, WRITER):
         assert worst(store) == []
         assert "being written by process" in " ".join(f.what for f in examine(store))

@@ -1,5 +1,8 @@
 """What NumPy does at once, compiled code does from a list: the same numbers, call by call."""
 
+import resource
+import shutil
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,9 @@ from models.sampling.calls import NumpyCalls, features, halves
 
 pytest.importorskip("numba", reason="needs the extra 'compiled'")
 
-from models.sampling.recorded import RecordedCalls
+from numba import config
+
+from models.sampling.recorded import RecordedCalls, fast
 
 
 class Work:
@@ -92,3 +97,59 @@ def test_a_weight_that_lies_otherwise_is_refused():
     weight = np.zeros((9, 6))[::2]
     with pytest.raises(ValueError, match="in one piece"):
         RecordedCalls().product(np.zeros((1, 5)), weight, np.zeros((1, 6)), np.zeros((1, 6)))
+
+
+def twice(x):
+    return 2 * x
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Where compiled code is kept during a test."""
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def files(folder, ending):
+    return sorted(folder.rglob(f"*.{ending}"))
+
+
+def test_compiled_code_is_kept_for_the_next_process(kept):
+    assert fast(twice)(3) == 6
+    assert files(kept, "nbc")
+    again = fast(twice)
+    assert again(4) == 8
+    assert sum(again.stats.cache_hits.values()) == 1
+
+
+def test_a_full_disk_costs_the_keeping_and_not_the_drawing(kept, caplog):
+    compiled = fast(twice)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # not a byte can be written
+    try:
+        assert compiled(3) == 6
+        assert compiled(2.5) == 5.0
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files(kept, "nbc") == []
+    (told,) = caplog.records
+    assert "NUMBA_CACHE_DIR" in told.getMessage()
+    assert str(kept) in told.getMessage()
+
+
+def test_a_folder_that_is_gone_or_no_folder_is_told(kept, caplog):
+    compiled = fast(twice)
+    shutil.rmtree(kept)
+    kept.write_text("no folder")
+    assert compiled(3) == 6
+    assert "cannot be kept" in caplog.text
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("left", [0, 10, 60])
+def test_a_damaged_file_is_as_good_as_none(kept, caplog, ending, left):
+    fast(twice)(3)
+    for path in files(kept, ending):
+        path.write_bytes(path.read_bytes()[:left])
+    assert fast(twice)(3) == 6
+    assert "remove what is damaged" in caplog.text

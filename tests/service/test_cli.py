@@ -362,3 +362,23 @@ def test_the_doctor_finds_nothing_wrong_and_then_what_was_done(shop, tmp_path):
 def test_what_an_index_cannot_be_asked_for(shop, given, found):
     catalogue = shop / "catalogue" / "items.csv"
     assert found in niteru("index", catalogue, *on_store(shop), *given, code=2).stderr
+
+
+@pytest.mark.parametrize("when", ["typer", "indexer.pipeline"])
+def test_an_interrupt_while_it_is_loaded_is_no_traceback(tmp_path, when):
+    """Typer is loaded before there is a command line, the pipeline by a command."""
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {when!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from service.__main__ import start\n"
+        f"sys.argv = ['niteru', 'index', 'x', '--store', {str(tmp_path)!r}]\n"
+        "start()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr

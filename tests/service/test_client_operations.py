@@ -54,6 +54,7 @@ CALLED = {
     "interpolate_sketches": ["sketch_rnn", ["M 0 0"]],
     "add_sketches": ["sketch_rnn", ["M 0 0"]],
     "reindex": [],
+    "collect": [],
     "jobs": [],
     "job": ["j"],
     "cancel": ["j"],

@@ -150,6 +150,7 @@ ONCE = {
     "samples": lambda client: client.samples("vae"),
     "start": lambda client: client.start(calls_models.samples("vae")),
     "reindex": lambda client: client.reindex(),
+    "collect": lambda client: client.collect(),
     "cancel": lambda client: client.cancel("j"),
 }
 
