@@ -9,6 +9,7 @@ in one step. One without a manifest was left half-made by a crash, and the next 
 
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from indexer.errors import (
 from indexer.generations import (
     PUBLISHER_WAIT,
     Generation,
+    check_known,
     id_after,
     is_known,
     niteru_version,
@@ -155,11 +157,14 @@ class MilvusGenerations:
         Raises:
             UnknownGenerationError: There is no generation of this id.
             GenerationCorruptError: It is half-made, or was altered.
+            VectorsGoneError: It was made of a later copy of the store.
             StoreBusyError: Another process publishes at this very moment.
         """
         connect(self.store).close()
         with exclusive(self.store, PUBLISHER, wait=PUBLISHER_WAIT):
             manifest = self.verify(generation_id)
+            with closing(connect(self.store)) as connection:
+                check_known(connection, manifest)
             self._point(generation_id)
         return Generation(generation_id, None, manifest, current=True)
 

@@ -1,5 +1,6 @@
 """Indexing a catalogue into Milvus: the same run, published as collections behind an alias."""
 
+import os
 from contextlib import closing
 
 import numpy as np
@@ -10,8 +11,9 @@ from indexer.embedders import ColourLayoutEmbedder
 from indexer.engines.choice import EngineChoice
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.errors import MilvusError
+from indexer.garbage import collect
 from indexer.pipeline import index_catalogue
-from tests.indexer.conftest import CountingEmbedder, encode_photo
+from tests.indexer.conftest import LONG_AGO, CountingEmbedder, encode_photo
 
 pytest.importorskip("pymilvus", reason="pymilvus is not installed: pip install '.[milvus]'")
 
@@ -29,7 +31,9 @@ def folder(tmp_path):
     made = tmp_path / "photos"
     made.mkdir()
     for number in range(20):
-        (made / f"{number:02}.png").write_bytes(encode_photo(number))
+        path = made / f"{number:02}.png"
+        path.write_bytes(encode_photo(number))
+        os.utime(path, (LONG_AGO, LONG_AGO))  # a new file is looked at again, and counts as changed
     return made
 
 
@@ -142,3 +146,17 @@ def test_the_doctor_looks_at_the_server(choice, folder, tmp_path):
         assert any(line.startswith("error: The alias") for line in told())
         server.call("drop_collection", collection)
         assert any(line.startswith("warning: Nothing was published") for line in told())
+
+
+def test_vectors_go_with_the_last_collection_of_their_weights(choice, folder, tmp_path):
+    store, embedder = tmp_path / "store", CountingEmbedder()
+    first = index(choice, folder, store, embedder)
+    index(choice, folder, store, CountingEmbedder(name="others"))
+    with closing(choice.generations(store)) as generations:
+        assert not collect(store, generations)
+        done = collect(store, generations, keep=1)
+        assert [old.id for old in done.generations] == [first.generation]
+        assert [one.fingerprint for one in done.vectors] == [embedder.fingerprint]
+        assert len(generations.listed()) == 1
+    with choice.open(store, fingerprint="others") as engine:
+        assert len(engine) == 20
