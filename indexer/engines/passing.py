@@ -17,13 +17,18 @@ import numpy as np
 
 from indexer.engines.candidates import FLAT, ROW_NUMBER, parts, product_coding
 from indexer.engines.recall import TOLERANCE, K, fetch_width, photo_like, true_neighbours
-from indexer.engines.view import RowSet, View, is_wide, row_set
+from indexer.engines.view import RowSet, View, row_set
 from indexer.protocols import Vectors
 from indexer.reading import Rows
 
+# An index that finds .95 has to find .99 under a filter (tests/indexer/test_filtered_recall.py):
+# this many times as many lists are probed, and more as less passes; most where what passes is so
+# little that neighbours lie far apart. A graph looks at the neighbours of whatever it walks past.
+WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 8, 24, 8
+LISTED = 15  # product codes that are compared in the time of one vector in a list
 FINE = 5_000  # at most so many that pass get codes of 8 bits a number
 # Up to how many that pass so many numbers share a code of 4 bits; finer where that misses.
-SHARED = {1: 50_000, 2: 200_000, 4: 4_000_000}
+SHARED = {1: 50_000, 2: 200_000, 4: 2_000_000}
 MEMORY = 64_000_000  # bytes of codes for one filter
 LEAST_PARTS = 8  # fewer do not tell vectors apart
 BREADTHS = (2, 4, 8, 16)
@@ -41,8 +46,8 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
     if len(rows) <= FINE:
         codes = encode(connection, view, found, "SQ8")
         return replace(found, codes=codes, code_bytes=dim + ROW_NUMBER)
-    if is_wide(len(rows), view) and not view.opened.graph:
-        return found  # the lists are as fast, and need no codes to be made
+    if not codes_are_faster(view, len(rows)):
+        return found
     for numbers in coarseness(len(rows), dim):
         codes = encode(connection, view, found, product_coding(dim, numbers))
         breadth = find_breadth(connection, view, found, codes)
@@ -50,6 +55,26 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
             size = parts(dim, numbers) // 2 + ROW_NUMBER
             return replace(found, codes=codes, breadth=breadth, code_bytes=size)
     return found
+
+
+def codes_are_faster(view: View, passing: int) -> bool:
+    """Whether comparing with all of so many codes is faster than the lists with more effort."""
+    opened = view.opened
+    if opened.graph:
+        return True
+    effort = filtered_effort(view, passing, opened.manifest.nprobe)
+    looked_at = min(1.0, effort / opened.manifest.nlist) * len(view)
+    return passing < LISTED * looked_at
+
+
+def filtered_effort(view: View, passing: int, effort: int) -> int:
+    """Lists to probe, or the length of a graph's list of candidates, where so many pass.
+
+    As many vectors are compared then, whatever passes: what does not costs a look at one bit.
+    """
+    more = FILTERED_WIDE if passing >= WIDE * len(view) else FILTERED
+    more = FILTERED_GRAPH if view.opened.graph else more
+    return math.ceil(more * effort * len(view) / passing)
 
 
 def coarseness(count: int, dim: int) -> list[int]:

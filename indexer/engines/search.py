@@ -1,6 +1,5 @@
 """One search: candidates from a view, ranked by their true vectors, as wide as needed."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -9,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from indexer.engines.passing import filtered_effort
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.scores import cosines
-from indexer.engines.view import RowSet, View, is_wide, top_rows
+from indexer.engines.view import RowSet, View, top_rows
 from indexer.protocols import Hit, Vectors
 from indexer.reading import Rows, find_rows_by_id
 
@@ -20,10 +20,6 @@ WIDEN = 4
 # A filter that lets a smaller part pass is answered by comparing with all that pass: an index has
 # to probe most of its lists to find so few, and still misses some; a graph walks past the others.
 FEW, FEW_GRAPH = 0.01, 0.25
-# Otherwise this many times as many lists are probed, and more as less passes: an index that finds
-# .95 unfiltered has to find .99 filtered (tests/indexer/test_filtered_recall.py). A graph looks at
-# the neighbours of whatever it walks past, and needs less.
-FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 8, 24, 8
 
 Candidates = tuple[Vectors, Rows]
 
@@ -116,12 +112,7 @@ class Search:
     def effort(self, nprobe: int, lists: int) -> int:
         """Lists to probe, or the length of a graph's list of candidates: more, the less passes."""
         if self.passing is not None and len(self.passing):
-            # So that as many vectors are compared, whatever passes: what does not costs a look at
-            # one bit.
-            wide = is_wide(len(self.passing), self.view)
-            more = FILTERED_WIDE if wide else FILTERED
-            more = FILTERED_GRAPH if self.view.opened.graph else more
-            nprobe = math.ceil(more * nprobe * len(self.view) / len(self.passing))
+            nprobe = filtered_effort(self.view, len(self.passing), nprobe)
         return min(nprobe, lists)
 
     def propose(

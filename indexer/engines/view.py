@@ -24,8 +24,6 @@ from indexer.manifest import Manifest
 from indexer.protocols import Vectors
 from indexer.reading import Rows, find_embedder, read_change, read_changes
 
-WIDE = 0.25
-
 
 @dataclass(frozen=True, slots=True)
 class OpenIndex:
@@ -223,11 +221,6 @@ class View:
         yield from self.truth.stream(connection, passing.rows[:old])
         new = passing.rows[old:]
         yield new, self.vectors[np.searchsorted(self.added, new)]
-
-
-def is_wide(passing: int, view: View) -> bool:
-    """Whether so much passes that an index finds it about as fast as without a filter."""
-    return passing >= WIDE * len(view)
 
 
 def top_rows(scores: Vectors, rows: Rows, width: int) -> tuple[Vectors, Rows]:

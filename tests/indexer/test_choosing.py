@@ -148,7 +148,7 @@ def test_filters_get_codes_as_coarse_as_their_number_allows() -> None:
     assert passing.coarseness(50_001, 128) == [2, 1]
     assert passing.coarseness(1_000_000, 128) == [4, 2, 1]
     assert passing.coarseness(2_000_000, 128) == [4, 2]  # one number a code would take 128 MB
-    assert passing.coarseness(4_000_001, 128) == []
+    assert passing.coarseness(2_000_001, 128) == []
     assert passing.coarseness(50_000, 6) == []  # too few parts to tell vectors apart
 
 
