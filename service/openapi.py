@@ -1,14 +1,12 @@
 """The API's description, as served at ``/openapi.json`` and kept in ``tests/golden``."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from service.cropping import CropOptions
 from service.errors import (
     PROBLEM_JSON,
     CannotExplainError,
@@ -36,38 +34,30 @@ from service.errors import (
     UrlRefusedError,
 )
 from service.keys import role_needed
+from service.openapi_forms import REF, form_schemas, one_of
 from service.queries import EXAMPLES, NEGATIVES, POSITIVES
-from service.schemas import EmbedUrlQuery, ExplainOptions, ExplainUrlQuery, Problem
+from service.schemas import EmbedUrlQuery, ExplainUrlQuery, Problem
 from service.schemas_items import BatchItem, BatchOptions, ItemOptions
 from service.schemas_jobs import ReindexOptions, ReindexResponse
 from service.schemas_models import (
     ArithmeticOptions,
-    CompletionOptions,
     FrameOptions,
     InterpolationOptions,
-    LikelihoodOptions,
-    ReconstructionOptions,
     SampleOptions,
 )
 from service.schemas_search import (
     BatchSearchOptions,
     ExamplesQuery,
     ItemQuery,
-    SearchOptions,
     UrlQuery,
 )
 from service.schemas_sketches import (
-    SketchArithmeticOptions,
     SketchArithmeticQuery,
-    SketchCompletionOptions,
     SketchCompletionQuery,
-    SketchInterpolationOptions,
     SketchInterpolationQuery,
-    SketchReconstructionOptions,
     SketchReconstructionQuery,
 )
 
-REF = "#/components/schemas/{model}"
 DESCRIPTION = (
     "Errors are `application/problem+json` (RFC 9457); each kind has a `type` of its own. Every "
     "answer carries `X-Request-Id`, under which the server's log knows the request."
@@ -125,85 +115,6 @@ ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     CannotGenerateError: (MODELS, "/v1/jobs/"),
 }
 
-# Forms of the calls of models: name, what it is, options, file fields (whether several), required.
-MODEL_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, ...]], ...] = (
-    (
-        "CompletionForm",
-        "A photo, what is known of it, and how to draw the rest.",
-        CompletionOptions,
-        {"image": False, "mask": False},
-        ("image",),
-    ),
-    (
-        "FrameForm",
-        "Photos, if there are any, and how to show the way in which pictures come about.",
-        FrameOptions,
-        {"image": True},
-        (),
-    ),
-    (
-        "ReconstructionForm",
-        "Photos, and how to draw them again.",
-        ReconstructionOptions,
-        {"image": True},
-        ("image",),
-    ),
-    (
-        "InterpolationForm",
-        "Two photos, and how to draw what lies between.",
-        InterpolationOptions,
-        {"image": True},
-        (),
-    ),
-    (
-        "ArithmeticForm",
-        "Photos to add and to take away.",
-        ArithmeticOptions,
-        {"plus": True, "minus": True},
-        (),
-    ),
-    (
-        "LikelihoodForm",
-        "Photos, and how to score them.",
-        LikelihoodOptions,
-        {"image": True},
-        ("image",),
-    ),
-)
-
-
-# The same of the calls about drawings of a pen, whose files are SVG or JSON.
-SKETCH_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, ...]], ...] = (
-    (
-        "SketchCompletionForm",
-        "A started drawing, and how to go on.",
-        SketchCompletionOptions,
-        {"sketch": False},
-        ("sketch",),
-    ),
-    (
-        "SketchReconstructionForm",
-        "Drawings, and how to draw them again.",
-        SketchReconstructionOptions,
-        {"sketches": True},
-        ("sketches",),
-    ),
-    (
-        "SketchInterpolationForm",
-        "Two drawings, and how to draw what lies between.",
-        SketchInterpolationOptions,
-        {"sketches": True},
-        ("sketches",),
-    ),
-    (
-        "SketchArithmeticForm",
-        "Drawings to add and to take away.",
-        SketchArithmeticOptions,
-        {"plus": True, "minus": True},
-        ("plus",),
-    ),
-)
-
 
 def document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of the application, made once."""
@@ -257,44 +168,12 @@ def extra_schemas() -> dict[str, Any]:
         schemas[model.__name__] = schema
     for model in (ItemOptions, BatchItem, ItemQuery, ExamplesQuery, BatchSearchOptions):
         allow_objects(schemas[model.__name__]["properties"])
-    image = {
-        "type": "string",
-        "format": "binary",
-        "description": "The file: JPEG, PNG or WebP.",
-    }
-    for name, description, options in (
-        ("SearchForm", "A photo and how to search with it.", SearchOptions),
-        ("ExplainForm", "A photo and how to explain it.", ExplainOptions),
-        ("ImageForm", "A photo, and which part of it counts.", CropOptions),
-        ("ItemForm", "An item's photo and what is said of it.", ItemOptions),
-    ):
-        fields = options.model_json_schema(ref_template=REF)["properties"]
-        schemas[name] = form(description, {"image": image, **fields})
-    schemas["BatchForm"] = batch_form(image)
-    several = {"type": "array", "items": image}
-    either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}
-    schemas["SearchForm"]["properties"] |= {
-        "positives": either | {"description": "Like these: files, or ids of items."},
-        "negatives": either | {"description": "But not like these: files, or ids of items."},
-    }
-    one_of(schemas["SearchForm"], "image", POSITIVES)
+    schemas |= form_schemas()
     one_of(schemas["BatchOptions"], "items", "delete")
-    one_of(schemas["BatchForm"], "items", "delete")
     examples = schemas["ExamplesQuery"]
     examples["required"] = [POSITIVES]
     examples["properties"][POSITIVES] |= {"minItems": 1, "maxItems": EXAMPLES}
     examples["properties"][NEGATIVES] |= {"maxItems": EXAMPLES}
-    fields = BatchSearchOptions.model_json_schema(ref_template=REF)["properties"]
-    schemas["BatchSearchForm"] = form(
-        "Photos and how to search with them.", {"image": several, **fields}, required=()
-    )
-    strokes = image | {"description": "The file: SVG, or JSON with strokes."}
-    for forms, one in ((MODEL_FORMS, image), (SKETCH_FORMS, strokes)):
-        for name, description, chosen, files, required in forms:
-            fields = chosen.model_json_schema(ref_template=REF)["properties"]
-            many = {"type": "array", "items": one}
-            fields |= {field: many if plural else one for field, plural in files.items()}
-            schemas[name] = form(description, fields, required=required)
     return schemas
 
 
@@ -309,36 +188,6 @@ def allow_objects(properties: dict[str, Any]) -> None:
         field = properties[name]
         texts = field.pop("anyOf", None) or [{"type": field.pop("type")}]
         field["anyOf"] = [*texts, objects[name]]
-
-
-def one_of(schema: dict[str, Any], *names: str) -> None:
-    """Say that at least one of these members is needed."""
-    schema.pop("required", None)
-    schema["anyOf"] = [{"required": [name]} for name in names]
-
-
-def batch_form(image: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a batch as a form: its files have names of the client's own."""
-    fields = {
-        "items": {"type": "string", "description": "A JSON list of `BatchItem`."},
-        "delete": {"type": "array", "items": {"type": "string"}, "description": "Ids."},
-    }
-    return form("Items, their photos, and ids to delete.", fields, required=()) | {
-        "additionalProperties": image
-    }
-
-
-def form(
-    description: str, properties: dict[str, Any], *, required: Sequence[str] = ("image",)
-) -> dict[str, Any]:
-    """The schema of a form with files."""
-    return {
-        "type": "object",
-        "title": description,
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
 
 
 def describe_errors(path: str, method: str, responses: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from indexer.demands import parse_memory
-from service.schemas import Problem
+from service.schemas import GENERATION_ID, Problem
 
 # As indexer.demands reads it, for the description.
 AMOUNT = r"^([aA][nN][yY]|[0-9]+(\.[0-9]+)? ?[kKmMgGtT]?[bB]?)$"
@@ -98,10 +98,10 @@ class ReindexResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "message": "Published generation 20261125T183300Z-4f2a with 3,553 items "
+                    "message": f"Published generation {GENERATION_ID} with 3,553 items "
                     "(12 embedded, 3,541 unchanged).",
-                    "run": "20261125T183300Z-4f2a",
-                    "generation": "20261125T183300Z-4f2a",
+                    "run": GENERATION_ID,
+                    "generation": GENERATION_ID,
                     "published": True,
                     "entries": 3553,
                     "embedded": 12,
@@ -142,5 +142,7 @@ class ReindexResponse(BaseModel):
 
 class JobsResponse(BaseModel):
     """The jobs that are remembered, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [JOB_EXAMPLE]}]})
 
     jobs: list[JobResponse]

@@ -1,7 +1,7 @@
 """How to search, once or many times: options of a query string, a form or a JSON body."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -9,6 +9,7 @@ from indexer.errors import QueryError
 from indexer.filters import Filter, parse_filter
 from service.cropping import CropOptions
 from service.schemas import (
+    GENERATION_ID,
     HIT_EXAMPLE,
     ITEM_EXAMPLE,
     TIMINGS_EXAMPLE,
@@ -178,8 +179,28 @@ class BatchSearchOptions(SearchOptions):
     ] = []
 
 
+ANSWER_EXAMPLE: dict[str, Any] = {
+    "query": "0",
+    "status": 200,
+    "detail": None,
+    "items": [HIT_EXAMPLE],
+    "total": 3553,
+    "generation": GENERATION_ID,
+}
+REFUSED_EXAMPLE: dict[str, Any] = {
+    "query": "1",
+    "status": 422,
+    "detail": "The JPEG is damaged or cut off: image file is truncated. Send it again.",
+    "items": [],
+    "total": None,
+    "generation": None,
+}
+
+
 class BatchAnswer(BaseModel):
     """What one search of a batch found, or what is wrong with it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
 
     query: Annotated[
         str,
@@ -201,16 +222,7 @@ class BatchSearchResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "answers": [
-                        {
-                            "query": "0",
-                            "status": 200,
-                            "detail": None,
-                            "items": [HIT_EXAMPLE],
-                            "total": 3553,
-                            "generation": "20261123T183300Z-4f2a",
-                        }
-                    ],
+                    "answers": [ANSWER_EXAMPLE, REFUSED_EXAMPLE],
                     "timings_ms": TIMINGS_EXAMPLE,
                 }
             ]
