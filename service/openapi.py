@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from service.cropping import MOST_CROPS
 from service.errors import (
     PROBLEM_JSON,
     CannotExplainError,
@@ -30,12 +31,13 @@ from service.errors import (
     UnknownJobError,
     UnknownModelError,
     UnknownWeightsError,
+    UnusableImageError,
     UrlFailedError,
     UrlRefusedError,
 )
 from service.keys import role_needed
 from service.openapi_forms import REF, form_schemas, one_of
-from service.queries import EXAMPLES, NEGATIVES, POSITIVES
+from service.queries import FOR, NEGATIVES, POSITIVES
 from service.schemas import EmbedUrlQuery, ExplainUrlQuery, Problem
 from service.schemas_items import BatchItem, BatchOptions, ItemOptions
 from service.schemas_jobs import ReindexOptions, ReindexResponse
@@ -46,6 +48,7 @@ from service.schemas_models import (
     SampleOptions,
 )
 from service.schemas_search import (
+    EXAMPLES,
     BatchSearchOptions,
     ExamplesQuery,
     ItemQuery,
@@ -58,6 +61,8 @@ from service.schemas_sketches import (
     SketchReconstructionQuery,
 )
 
+# A crop as JSON may have it.
+SIDES = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
 DESCRIPTION = (
     "Errors are `application/problem+json` (RFC 9457); each kind has a `type` of its own. Every "
     "answer carries `X-Request-Id`, under which the server's log knows the request."
@@ -65,15 +70,16 @@ DESCRIPTION = (
 # Which errors an operation can answer, by the first segments of its path; $ ends one.
 UPLOAD_STATUSES = (400, 408, 413, 415, 422, 429, 503, 504)
 STATUSES: dict[str, tuple[int, ...]] = {
+    "/v1/": (422,),  # a query string with what a call does not have
     "/v1/search": (404, *UPLOAD_STATUSES),
     "/v1/search$": (502,),
     "/v1/embed": (502, *UPLOAD_STATUSES),
     "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 502, 503, 504),
     "/v1/items": (404, 429, 503, 504),
-    "/v1/items/{item_id}/image": (422,),
+    "/v1/items/{item_id}/explain": (501,),
     "/v1/generations": (503, 504),
     "/v1/generations/{generation_id}": (404, 409),
-    "/v1/facets": (422, 503, 504),
+    "/v1/facets": (503, 504),
     "/v1/map": (503, 504),
     "/v1/models": (501, 504),
     "/v1/models/{name}": (404, 501, 504),
@@ -92,13 +98,22 @@ WRITES: dict[str, tuple[int, ...]] = {
 }
 # Errors that only calls with these prefixes answer; the others of their status are everyone's.
 MODELS, ONE_MODEL = "/v1/models", "/v1/models/{name}/"
+EXPLAINS = ("/v1/explain", "/v1/items/{item_id}/explain")
 ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnknownItemError: ("/v1/search", "/v1/items"),
     PhotoMissingError: ("/v1/search", "/v1/items"),
     UrlRefusedError: ("/v1/search", "/v1/embed", "/v1/explain"),
     UrlFailedError: ("/v1/search$", "/v1/embed", "/v1/explain"),
-    NoDecoderError: ("/v1/explain",),
-    CannotExplainError: ("/v1/explain",),
+    UnusableImageError: (
+        "/v1/search",
+        "/v1/embed",
+        "/v1/explain",
+        "/v1/items",
+        ONE_MODEL,
+        "/v1/jobs/{job_id}/result",
+    ),
+    NoDecoderError: EXPLAINS,
+    CannotExplainError: EXPLAINS,
     StoreBusyError: ("/v1/items", "/v1/generations/"),
     UnknownGenerationError: ("/v1/generations/",),
     UnfitGenerationError: ("/v1/generations/",),
@@ -166,14 +181,25 @@ def extra_schemas() -> dict[str, Any]:
         schema = model.model_json_schema(ref_template=REF)
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
-    for model in (ItemOptions, BatchItem, ItemQuery, ExamplesQuery, BatchSearchOptions):
+    for model in (
+        ItemOptions, BatchItem, ItemQuery, UrlQuery, ExamplesQuery, BatchSearchOptions,
+        EmbedUrlQuery, ExplainUrlQuery,
+    ):  # fmt: skip
         allow_objects(schemas[model.__name__]["properties"])
     schemas |= form_schemas()
     one_of(schemas["BatchOptions"], "items", "delete")
     examples = schemas["ExamplesQuery"]
-    examples["required"] = [POSITIVES]
-    examples["properties"][POSITIVES] |= {"minItems": 1, "maxItems": EXAMPLES}
-    examples["properties"][NEGATIVES] |= {"maxItems": EXAMPLES}
+    one_of(examples, *FOR)
+    for named in examples["anyOf"]:
+        named["properties"] = {name: {"minItems": 1} for name in named["required"]}
+    for name in (POSITIVES, NEGATIVES):
+        examples["properties"][name] |= {"maxItems": EXAMPLES}
+    crop = examples["properties"]["crop"]
+    crop["anyOf"] = [{"type": "string"}, SIDES, {"type": "null"}, {
+        "type": "array", "items": {"anyOf": [crop.pop("items"), SIDES]}, "maxItems": MOST_CROPS,
+    }]  # fmt: skip
+    for name in ("type", "maxItems"):
+        del crop[name]
     return schemas
 
 
@@ -183,9 +209,12 @@ def allow_objects(properties: dict[str, Any]) -> None:
     objects = {
         "attributes": {"type": "object", "additionalProperties": scalar},
         "filter": {"type": "object"},
+        "crop": SIDES,
     }
     for name in objects.keys() & properties.keys():
         field = properties[name]
+        if field.get("type") == "array":  # several crops, which are told apart elsewhere
+            continue
         texts = field.pop("anyOf", None) or [{"type": field.pop("type")}]
         field["anyOf"] = [*texts, objects[name]]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from service.cropping import CropOptions
-from service.queries import NEGATIVES, POSITIVES
+from service.queries import AGAINST, FOR, NEGATIVES, POSITIVES
 from service.schemas import ExplainOptions
 from service.schemas_items import ATTRIBUTES_EXAMPLE, ItemOptions
 from service.schemas_models import (
@@ -20,7 +20,7 @@ from service.schemas_models import (
     LikelihoodOptions,
     ReconstructionOptions,
 )
-from service.schemas_search import FILTER_EXAMPLE, BatchSearchOptions, SearchOptions
+from service.schemas_search import FILTER_EXAMPLE, BatchSearchOptions, ExamplesQuery, SearchOptions
 from service.schemas_sketches import (
     SketchArithmeticOptions,
     SketchCompletionOptions,
@@ -35,6 +35,7 @@ IMAGE: dict[str, Any] = {
     "description": "The file: JPEG, PNG or WebP.",
 }
 STROKES = IMAGE | {"description": "The file: SVG, or JSON with strokes."}
+URLS = (FOR[1], AGAINST[1])
 BOX = "0.1,0.25,0.6,0.9"
 
 
@@ -64,7 +65,7 @@ FORMS: dict[str, Form] = {
         SearchOptions,
         {"image": False},
         (),
-        {"image": "photo.jpg", "crop": BOX, "limit": 5, "filter": FILTER_EXAMPLE},
+        {"image": "photo.jpg", "crop": [BOX], "limit": 5, "filter": FILTER_EXAMPLE},
     ),
     "BatchSearchForm": Form(
         "Photos and how to search with them.",
@@ -185,7 +186,10 @@ def form_schemas() -> dict[str, Any]:
         POSITIVES: either | {"description": "Like these: files, or ids of items."},
         NEGATIVES: either | {"description": "But not like these: files, or ids of items."},
     }
-    one_of(schemas["SearchForm"], "image", POSITIVES)
+    examples = ExamplesQuery.model_json_schema(ref_template=REF)["properties"]
+    for name in ("crop", *URLS):
+        schemas["SearchForm"]["properties"][name] = examples[name]
+    one_of(schemas["SearchForm"], "image", *FOR)
     schemas["BatchForm"] = batch_form()
     one_of(schemas["BatchForm"], "items", "delete")
     return schemas

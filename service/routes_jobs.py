@@ -19,8 +19,9 @@ from service.schemas import Problem
 from service.schemas_jobs import JobResponse, JobsResponse
 from service.schemas_models import Format
 from service.state import Shared, State
+from service.strict import StrictRoute
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=StrictRoute)
 
 HEARTBEAT = 15.0  # seconds without news after which a stream shows that it is alive
 MOST_OF_A_REQUEST = 0.8  # of its time, that may pass in waiting

@@ -144,8 +144,8 @@ class EmbedResponse(BaseModel):
     timings_ms: Timings
 
 
-class ExplainOptions(CropOptions):
-    """How to explain; in the query or the form. Unknown keys are errors."""
+class DrawnOptions(BaseModel):
+    """What to show of a vector. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -158,6 +158,10 @@ class ExplainOptions(CropOptions):
     seed: Annotated[
         int, Field(ge=0, lt=2**63, description="Of the draws: the same seed, the same pictures.")
     ] = 0
+
+
+class ExplainOptions(DrawnOptions, CropOptions):
+    """How to explain; in the query or the form. Unknown keys are errors."""
 
 
 class ExplainUrlQuery(ExplainOptions):

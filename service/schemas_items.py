@@ -33,6 +33,7 @@ def parse_attributes(text: str) -> Attributes:
     """
     try:
         found = _ATTRIBUTES.validate_python(json.loads(text), strict=True)
+        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError, ValidationError) as error:
         raise ValueError(
             "expected a JSON object whose values are texts, numbers, true, false or null, as "

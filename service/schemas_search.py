@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from indexer.errors import QueryError
 from indexer.filters import Filter, parse_filter
-from service.cropping import CropOptions
+from service.cropping import CropOptions, CropsOptions
 from service.schemas import (
     GENERATION_ID,
     HIT_EXAMPLE,
@@ -22,6 +22,7 @@ from service.schemas import (
 from service.selection import MOST
 
 MANY = 64  # searches in one request
+EXAMPLES = 16  # for, and as many against
 FURTHEST = MOST - 1000  # offset: a page has at most as many items as the settings allow
 
 FILTER_EXAMPLE = (
@@ -47,8 +48,8 @@ def readable_filter(text: str) -> str:
     return text
 
 
-class SearchOptions(CropOptions, BaseModel):
-    """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
+class Wanted(BaseModel):
+    """What to answer, whatever is searched with. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -115,6 +116,10 @@ class SearchOptions(CropOptions, BaseModel):
         return None if self.filter is None else parse_filter(self.filter)
 
 
+class SearchOptions(Wanted, CropOptions):
+    """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
+
+
 class ItemQuery(SearchOptions):
     """Search by an item that is in the index; the item itself is left out of the answer."""
 
@@ -137,7 +142,7 @@ class UrlQuery(SearchOptions):
     url: PhotoUrl
 
 
-class ExamplesQuery(SearchOptions):
+class ExamplesQuery(Wanted, CropsOptions):
     """Search by what the items should look like, and what not; none of these is answered."""
 
     model_config = ConfigDict(
@@ -155,6 +160,18 @@ class ExamplesQuery(SearchOptions):
 
     positives: Annotated[list[ItemId], Field(description="Like these: ids; may be repeated.")] = []
     negatives: Annotated[list[ItemId], Field(description="But not like these: ids.")] = []
+    positive_urls: Annotated[
+        list[PhotoUrl],
+        Field(
+            max_length=EXAMPLES,
+            description="Like the photos at these URLs, which the server fetches, where its "
+            "settings allow that; may be repeated.",
+        ),
+    ] = []
+    negative_urls: Annotated[
+        list[PhotoUrl],
+        Field(max_length=EXAMPLES, description="But not like the photos at these URLs."),
+    ] = []
 
 
 class BatchSearchOptions(SearchOptions):
