@@ -28,6 +28,7 @@ from service.errors import (
     UploadTooLargeError,
     service_problem,
 )
+from service.negotiation import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -158,9 +159,9 @@ class Exchange:
 
     def check_declared_size(self) -> None:
         """Refuse a body that announces itself as too large, before any of it is read."""
-        declared = Headers(scope=self.scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self.max_upload_bytes:
-            raise self.too_large(f"{int(declared):,} bytes were announced")
+        declared = whole_number(Headers(scope=self.scope).get("content-length", ""))
+        if declared is not None and declared > self.max_upload_bytes:
+            raise self.too_large(f"{declared:,} bytes were announced")
 
     def too_large(self, found: str) -> UploadTooLargeError:
         """The error for a body over the limit."""

@@ -2,9 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from indexer.demands import parse_memory
+from indexer.demands import MOST_BYTES, parse_memory
 from service.schemas import GENERATION_ID, Problem
 
 # As indexer.demands reads it, for the description.
@@ -49,9 +56,17 @@ class JobResponse(BaseModel):
     result: Annotated[str | None, Field(description="Path of what it has made, once it is done.")]
 
 
-def as_memory(given: int | str | None) -> int | str | None:
-    """A text as the number of bytes that it means, or ``any``."""
-    return parse_memory(given) if isinstance(given, str) else given
+def as_memory(given: object, read: ValidatorFunctionWrapHandler) -> int | str | None:
+    """A text as the number of bytes that it means, or ``any``.
+
+    Raises:
+        ValueError: It is neither a number of bytes nor such a text.
+    """
+    try:
+        amount: int | str | None = read(given)
+    except ValidationError:
+        raise ValueError("expected a whole number of bytes from 1, or 2GB, say, or any") from None
+    return parse_memory(amount) if isinstance(amount, str) else amount
 
 
 class ReindexOptions(BaseModel):
@@ -81,8 +96,8 @@ class ReindexOptions(BaseModel):
         ),
     ] = None
     memory: Annotated[
-        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=AMOUNT)] | None,
-        AfterValidator(as_memory),
+        Annotated[int, Field(ge=1, lt=MOST_BYTES)] | Annotated[str, Field(pattern=AMOUNT)] | None,
+        WrapValidator(as_memory),
         Field(
             description="The most that an index of faiss may take: bytes, or such as `2GB`; `any` "
             "for any number. Remembered; without it as it was asked before.",

@@ -181,7 +181,6 @@ def embed(
 def explain(
     photo: PhotoFile | None = None,
     *,
-    item_id: str | None = None,
     url: str | None = None,
     crop: Box | None = None,
     crop_unit: Unit | None = None,
@@ -193,7 +192,6 @@ def explain(
 
     Args:
         photo: As of ``search``.
-        item_id: Of an item instead, which has no crop.
         url: See ``search``.
         crop: See ``search``.
         crop_unit: See ``search``.
@@ -202,19 +200,19 @@ def explain(
         seed: Of the draws: the same seed, the same pictures.
     """
     options = given(crop=box(crop), crop_unit=crop_unit, draws=draws, nearest=nearest, seed=seed)
-    reads = partial(
-        Call[Explanation], read=partial(read_as, Explanation), headers={"Accept": JSON},
+    return Call(
+        method="POST",
+        path="/v1/explain",
+        read=partial(read_as, Explanation),
+        headers={"Accept": JSON},
         repeatable=True,
-    )  # fmt: skip
-    if item_id is not None and photo is None and url is None:
-        return reads(method="GET", path=f"{item_path(item_id)}/explain", query=options)
-    return reads(method="POST", path="/v1/explain", **one_photo(photo, url, options, item_id))
+        **one_photo(photo, url, options),
+    )
 
 
 def explain_sheet(
     photo: PhotoFile | None = None,
     *,
-    item_id: str | None = None,
     url: str | None = None,
     crop: Box | None = None,
     crop_unit: Unit | None = None,
@@ -224,21 +222,66 @@ def explain_sheet(
 ) -> Call[bytes]:
     """Read the same as one picture, a PNG file; see ``explain``."""
     options = given(crop=box(crop), crop_unit=crop_unit, draws=draws, nearest=nearest, seed=seed)
-    reads = partial(Call[bytes], read=read_bytes, headers={"Accept": PNG}, repeatable=True)
-    if item_id is not None and photo is None and url is None:
-        return reads(method="GET", path=f"{item_path(item_id)}/explain", query=options)
-    return reads(method="POST", path="/v1/explain", **one_photo(photo, url, options, item_id))
+    return Call(
+        method="POST",
+        path="/v1/explain",
+        read=read_bytes,
+        headers={"Accept": PNG},
+        repeatable=True,
+        **one_photo(photo, url, options),
+    )
 
 
-def one_photo(
-    photo: PhotoFile | None, url: str | None, options: dict[str, Any], item_id: str | None = None
-) -> Body:
+def explain_item(
+    item_id: str,
+    *,
+    draws: int | None = None,
+    nearest: int | None = None,
+    seed: int | None = None,
+) -> Call[Explanation]:
+    """Read what the vector of an item's photo kept, as data; the item is none of the nearest.
+
+    Args:
+        item_id: The item's.
+        draws: See ``explain``.
+        nearest: See ``explain``.
+        seed: See ``explain``.
+    """
+    return Call(
+        method="GET",
+        path=f"{item_path(item_id)}/explain",
+        read=partial(read_as, Explanation),
+        query=given(draws=draws, nearest=nearest, seed=seed),
+        headers={"Accept": JSON},
+        repeatable=True,
+    )
+
+
+def explain_item_sheet(
+    item_id: str,
+    *,
+    draws: int | None = None,
+    nearest: int | None = None,
+    seed: int | None = None,
+) -> Call[bytes]:
+    """Read the same as one picture, a PNG file; see ``explain_item``."""
+    return Call(
+        method="GET",
+        path=f"{item_path(item_id)}/explain",
+        read=read_bytes,
+        query=given(draws=draws, nearest=nearest, seed=seed),
+        headers={"Accept": PNG},
+        repeatable=True,
+    )
+
+
+def one_photo(photo: PhotoFile | None, url: str | None, options: dict[str, Any]) -> Body:
     """The body of a call about one photo, sent or named.
 
     Raises:
-        TypeError: Not one of the two is given, or an item beside them.
+        TypeError: Not one of the two is given.
     """
-    if (photo is None) == (url is None) or item_id is not None:
+    if (photo is None) == (url is None):
         raise TypeError("one of photo and url is taken")
     if photo is None:
         return {"json": {"url": url, **options}}

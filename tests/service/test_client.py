@@ -159,12 +159,10 @@ def test_an_explanation_is_read_as_data_and_as_a_picture(
         assert Image.open(io.BytesIO(picture)).format == "PNG"
     assert (len(told.draws), told.seed, ids(told)) == (2, 3, ["hats/03"])
     assert Image.open(io.BytesIO(asked.explain_sheet(data, draws=1))).format == "PNG"
-    of_item = asked.explain(item_id="hats/03", draws=2, nearest=1, seed=3)
+    of_item = asked.explain_item("hats/03", draws=2, nearest=1, seed=3)
     assert (of_item.photo, of_item.draws) == (told.photo, told.draws)
     assert ids(of_item) == ["hats/04"]
-    assert Image.open(io.BytesIO(asked.explain_sheet(item_id="hats/03", draws=1))).format == "PNG"
-    with pytest.raises(TypeError, match="one of photo"):
-        asked.explain(data, item_id="hats/03")
+    assert Image.open(io.BytesIO(asked.explain_item_sheet("hats/03", draws=1))).format == "PNG"
 
 
 def test_a_url_is_sent_as_one(asked):

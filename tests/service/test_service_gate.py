@@ -67,6 +67,12 @@ def test_head_is_answered_as_get_without_a_body(serve, indexed_store, embedder, 
     assert "x-request-id" in head.headers
 
 
+def test_a_size_of_thousands_of_digits_is_too_large(client, check_problem):
+    headers = {"content-length": "9" * 5000, "content-type": "image/png"}
+    answer = client.post("/v1/search", content=in_chunks(b"x"), headers=headers)
+    check_problem(answer, 413, "upload-too-large")
+
+
 def test_head_is_told_as_such(client, caplog):
     with caplog.at_level(logging.INFO, "service.gate"):
         client.request("HEAD", "/livez")
