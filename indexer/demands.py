@@ -13,6 +13,7 @@ ANY: Final = "any"
 ASKED = "asked"  # the name of a fact of a store
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 AMOUNT = r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*"
+MOST_BYTES = 2**63  # one more than an amount may be: it is kept as a whole number of 63 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ def parse_memory(text: str) -> int | str:
     if text.strip().lower() == ANY:
         return ANY
     found = re.fullmatch(AMOUNT, text.upper(), re.ASCII)
-    amount = int(float(found[1]) * UNITS[found[2]]) if found is not None else 0
-    if not amount:
+    amount = float(found[1]) * UNITS[found[2]] if found is not None else 0.0
+    if not 1 <= amount < MOST_BYTES:
         raise ValueError(
             f"'{text[:50]}' is no amount of memory; expected one like 500MB or 2GB, or any."
         )
-    return amount
+    return int(amount)

@@ -7,18 +7,19 @@ before, and so is every refusal: what pydantic refuses goes the usual way and is
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from fastapi import Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
+
+from service.strict import StrictRoute, check_query, lists_of
 
 MEDIA_TYPE = "application/json"
 
 
-class DirectRoute(APIRoute):
+class DirectRoute(StrictRoute):
     """A route whose call takes ``request``, ``state`` and ``options``, those of the query string.
 
     The call answers a model of what goes over the wire, or a response that holds it already.
@@ -28,7 +29,7 @@ class DirectRoute(APIRoute):
         """What answers a request."""
         call: Callable[..., Awaitable[BaseModel | Response]] = self.endpoint
         options = get_type_hints(self.endpoint)["options"]
-        several = lists_of(options)
+        known, several = frozenset(options.model_fields), lists_of(options)
         usual = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
@@ -36,6 +37,7 @@ class DirectRoute(APIRoute):
                 given = options.model_validate(members(request.query_params, several))
             except ValidationError:
                 return await usual(request)  # which says what is wrong
+            check_query(request.query_params, known, several)
             answer = await call(request=request, state=request.app.state.niteru, options=given)
             if isinstance(answer, Response):
                 return answer
@@ -44,15 +46,6 @@ class DirectRoute(APIRoute):
         return handle
 
 
-def lists_of(model: type[BaseModel]) -> frozenset[str]:
-    """The fields of a model that may stand in a query string several times."""
-    return frozenset(
-        name
-        for name, field in model.model_fields.items()
-        if list in (get_origin(field.annotation), *map(get_origin, get_args(field.annotation)))
-    )
-
-
 def members(query: QueryParams, several: frozenset[str]) -> dict[str, object]:
-    """A query string as the model reads it: of what stands there twice the last counts."""
+    """A query string as the model reads it; what stands there twice is refused elsewhere."""
     return {name: query.getlist(name) if name in several else query[name] for name in query}

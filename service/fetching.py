@@ -22,6 +22,7 @@ import h11
 from service.addresses import Address, is_public
 from service.batching import Admission
 from service.errors import UploadTooLargeError, UrlFailedError, UrlRefusedError
+from service.negotiation import whole_number
 
 logger = logging.getLogger(__name__)
 
@@ -237,9 +238,9 @@ class Fetcher:
             raise UrlFailedError(
                 f"url: '{target.host}' answered {found}; expected 200 and the bytes of a photo."
             )
-        length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self.max_bytes:
-            raise self._too_large(f"{int(length):,} bytes were announced")
+        length = whole_number(headers.get(b"content-length", b"").decode("latin-1"))
+        if length is not None and length > self.max_bytes:
+            raise self._too_large(f"{length:,} bytes were announced")
 
     def _too_large(self, found: str) -> UploadTooLargeError:
         return UploadTooLargeError(

@@ -16,6 +16,7 @@ from service.uploads import (
     content_type,
     merge,
     not_empty,
+    once,
     parse_json,
     parsed_form,
     read_bare,
@@ -54,7 +55,12 @@ async def read_options(request: Request, options: Model) -> Model:
 
 
 async def read_files(
-    request: Request, options: Model, fields: Mapping[str, int], *, or_json: bool = False
+    request: Request,
+    options: Model,
+    fields: Mapping[str, int],
+    *,
+    or_json: bool = False,
+    allow_empty: bool = False,
 ) -> Files[Model]:
     """Read a request with files: a form, a bare body that is the first field's file, or JSON.
 
@@ -63,6 +69,7 @@ async def read_files(
         options: Those of the query string.
         fields: How many files each field of a form may have, the most important field first.
         or_json: Whether JSON, which holds no file, is accepted too.
+        allow_empty: Whether a file of a form may be empty, because each is judged by itself.
 
     Raises:
         UnsupportedFormatError: A Content-Type that is none of the accepted ones.
@@ -79,13 +86,23 @@ async def read_files(
         return Files({next(iter(fields)): (data,)}, options)
     most = sum(fields.values()) + MORE_FILES
     async with parsed_form(request, max_files=most, example=next(iter(fields))) as form:
-        files = {field: files_of(form, field, limit) for field, limit in fields.items()}
+        files = {
+            field: files_of(form, field, limit, allow_empty=allow_empty)
+            for field, limit in fields.items()
+        }
         given = others_of(form, type(options), fields)
     return Files(files, validate(type(options), merge(options, given)))
 
 
-def files_of(form: FormData, field: str, most: int) -> tuple[bytes, ...]:
-    """The files of a field; text in it is left to the options."""
+def files_of(
+    form: FormData, field: str, most: int, *, allow_empty: bool = False
+) -> tuple[bytes, ...]:
+    """The files of a field; text in it is left to the options.
+
+    Raises:
+        InvalidRequestError: There are more than ``most``.
+        UnusableImageError: One is empty, and that is not allowed.
+    """
     files = [value for value in form.getlist(field) if isinstance(value, UploadFile)]
     if len(files) > most:
         raise InvalidRequestError(
@@ -95,7 +112,8 @@ def files_of(form: FormData, field: str, most: int) -> tuple[bytes, ...]:
                 "errors": [{"field": field, "message": f"expected at most {most} files"}],
             },
         )
-    return tuple(not_empty(file.file.read()) for file in files)  # from memory: nothing to await
+    data = (file.file.read() for file in files)  # from memory: nothing to await
+    return tuple(data if allow_empty else map(not_empty, data))
 
 
 def others_of(form: FormData, model: type[Model], fields: Mapping[str, int]) -> dict[str, object]:
@@ -117,7 +135,7 @@ def others_of(form: FormData, model: type[Model], fields: Mapping[str, int]) -> 
                 extensions={"errors": [{"field": name, "message": "expected a file"}]},
             )
         if texts:
-            given[name] = texts if is_list(model, name) else texts[-1]
+            given[name] = texts if is_list(model, name) else once(name, texts)
     return given
 
 

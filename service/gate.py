@@ -28,12 +28,14 @@ from service.errors import (
     UploadTooLargeError,
     service_problem,
 )
+from service.negotiation import whole_number
 
 logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "x-request-id"
 LINGER_SECONDS = 5.0
 PREFIX = "/v1"
+ENDLESS = "/events"  # the end of a path whose answer lasts as long as a job
 # A client's own id is taken over only if it cannot break a log line.
 Note = Callable[[str, str | None, int, float], None]  # method, route, status, seconds
 PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -61,22 +63,26 @@ class Gate:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = Exchange(scope, receive, send, self.max_upload_bytes)
+        method = scope["method"]
+        if method == "HEAD" and not scope["path"].endswith(ENDLESS):
+            # The framework's routes do not answer it, and monitors ask with it whether all is well.
+            scope = {**scope, "method": "GET"}
+        exchange = Exchange(scope, receive, send, self.max_upload_bytes, bare=method == "HEAD")
         try:
             await self.answer(exchange)
         finally:
             seconds = time.perf_counter() - started
             # 499: the client left before there was an answer.
-            self.note(scope["method"], route_of(scope), exchange.status or 499, seconds)
+            self.note(method, route_of(scope), exchange.status or 499, seconds)
             logger.info(
                 "%s %s -> %s in %.1f ms [%s]",
-                scope["method"],
+                method,
                 # Quoted, because a path may hold a line break.
                 ascii(scope["path"]),
                 exchange.status,
                 1000 * seconds,
                 exchange.request_id,
-                extra={"told": exchange.told(seconds)},
+                extra={"told": exchange.told(method, seconds)},
             )
 
     async def answer(self, exchange: "Exchange") -> None:
@@ -115,9 +121,13 @@ def route_of(scope: Scope) -> str | None:
 
 
 class Exchange:
-    """One request and its answer, watched on their way through."""
+    """One request and its answer, watched on their way through; a ``bare`` one has no body."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_upload_bytes: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, max_upload_bytes: int, *,
+        bare: bool = False,
+    ) -> None:  # fmt: skip
+        self.bare = bare
         self.scope = scope
         self.max_upload_bytes = max_upload_bytes
         self.deadline: asyncio.Timeout | None = None
@@ -135,11 +145,11 @@ class Exchange:
         scope.setdefault("state", {})[REQUEST_ID] = self.request_id
         scope["state"][ARRIVED] = time.perf_counter()
 
-    def told(self, seconds: float) -> dict[str, object]:
+    def told(self, method: str, seconds: float) -> dict[str, object]:
         """What a log for machines says of it beside the line."""
         return {
             "request_id": self.request_id,
-            "method": self.scope["method"],
+            "method": method,
             "path": self.scope["path"],
             "route": route_of(self.scope),
             "status": self.status,
@@ -149,9 +159,9 @@ class Exchange:
 
     def check_declared_size(self) -> None:
         """Refuse a body that announces itself as too large, before any of it is read."""
-        declared = Headers(scope=self.scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self.max_upload_bytes:
-            raise self.too_large(f"{int(declared):,} bytes were announced")
+        declared = whole_number(Headers(scope=self.scope).get("content-length", ""))
+        if declared is not None and declared > self.max_upload_bytes:
+            raise self.too_large(f"{declared:,} bytes were announced")
 
     def too_large(self, found: str) -> UploadTooLargeError:
         """The error for a body over the limit."""
@@ -183,6 +193,8 @@ class Exchange:
         elif not self.body_complete and not message.get("more_body", False):
             self._unfinished = True  # until ``finish``: the client is still sending
             message = {**message, "more_body": True}
+        if self.bare and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
     async def refuse(self, error: ServiceError) -> None:

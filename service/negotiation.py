@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 JSON, PNG, ZIP = "application/json", "image/png", "application/zip"
 SVG = "image/svg+xml"
+DIGITS = 18
+MANY = 10**DIGITS
 
 
 def quality(accept: str, media_type: str) -> float:
@@ -28,6 +30,16 @@ def weight(parameters: Sequence[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that a header holds, None if it is none.
+
+    Thousands of digits, which Python refuses to read, count as many: as ``MANY``.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if len(text) <= DIGITS else MANY
 
 
 def best_of(accept: str, media_types: Sequence[str]) -> str:
@@ -57,8 +69,7 @@ class Patience:
         for entry in ",".join(headers).split(","):
             name, _, value = entry.partition(";")[0].partition("=")
             found.setdefault(name.strip().lower(), value.strip().strip('"'))
-        wait = found.get("wait", "")
-        return cls("respond-async" in found, int(wait) if wait.isdecimal() else None)
+        return cls("respond-async" in found, whole_number(found.get("wait", "")))
 
     def seconds(self, *, usual: float, most: float) -> float:
         """How long to wait for the work to end.

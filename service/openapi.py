@@ -1,14 +1,13 @@
 """The API's description, as served at ``/openapi.json`` and kept in ``tests/golden``."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from service.cropping import CropOptions
+from service.cropping import MOST_CROPS
 from service.errors import (
     PROBLEM_JSON,
     CannotExplainError,
@@ -33,42 +32,38 @@ from service.errors import (
     UnknownJobError,
     UnknownModelError,
     UnknownWeightsError,
+    UnusableImageError,
     UrlFailedError,
     UrlRefusedError,
 )
 from service.keys import role_needed
-from service.queries import EXAMPLES, NEGATIVES, POSITIVES
-from service.schemas import EmbedUrlQuery, ExplainOptions, ExplainUrlQuery, Problem
+from service.openapi_forms import REF, form_schemas, one_of
+from service.queries import FOR, NEGATIVES, POSITIVES
+from service.schemas import EmbedUrlQuery, ExplainUrlQuery, Problem
 from service.schemas_items import BatchItem, BatchOptions, ItemOptions
 from service.schemas_jobs import CollectOptions, CollectResponse, ReindexOptions, ReindexResponse
 from service.schemas_models import (
     ArithmeticOptions,
-    CompletionOptions,
     FrameOptions,
     InterpolationOptions,
-    LikelihoodOptions,
-    ReconstructionOptions,
     SampleOptions,
 )
 from service.schemas_search import (
+    EXAMPLES,
     BatchSearchOptions,
     ExamplesQuery,
     ItemQuery,
-    SearchOptions,
     UrlQuery,
 )
 from service.schemas_sketches import (
-    SketchArithmeticOptions,
     SketchArithmeticQuery,
-    SketchCompletionOptions,
     SketchCompletionQuery,
-    SketchInterpolationOptions,
     SketchInterpolationQuery,
-    SketchReconstructionOptions,
     SketchReconstructionQuery,
 )
 
-REF = "#/components/schemas/{model}"
+# A crop as JSON may have it.
+SIDES = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
 DESCRIPTION = (
     "Errors are `application/problem+json` (RFC 9457); each kind has a `type` of its own. Every "
     "answer carries `X-Request-Id`, under which the server's log knows the request."
@@ -76,16 +71,17 @@ DESCRIPTION = (
 # Which errors an operation can answer, by the first segments of its path; $ ends one.
 UPLOAD_STATUSES = (400, 408, 413, 415, 422, 429, 503, 504)
 STATUSES: dict[str, tuple[int, ...]] = {
+    "/v1/": (422,),  # a query string with what a call does not have
     "/v1/search": (404, *UPLOAD_STATUSES),
     "/v1/search$": (502,),
     "/v1/embed": (502, *UPLOAD_STATUSES),
     "/v1/explain": (400, 408, 413, 415, 422, 429, 501, 502, 503, 504),
     "/v1/items": (404, 429, 503, 504),
-    "/v1/items/{item_id}/image": (422,),
+    "/v1/items/{item_id}/explain": (501,),
     "/v1/generations": (503, 504),
     "/v1/generations/{generation_id}": (404, 409),
-    "/v1/generations/collect": (408, 413, 415, 422, 429),
-    "/v1/facets": (422, 503, 504),
+    "/v1/generations/collect": (408, 413, 415, 429),
+    "/v1/facets": (503, 504),
     "/v1/map": (503, 504),
     "/v1/models": (501, 504),
     "/v1/models/{name}": (404, 501, 504),
@@ -104,13 +100,22 @@ WRITES: dict[str, tuple[int, ...]] = {
 }
 # Errors that only calls with these prefixes answer; the others of their status are everyone's.
 MODELS, ONE_MODEL = "/v1/models", "/v1/models/{name}/"
+EXPLAINS = ("/v1/explain", "/v1/items/{item_id}/explain")
 ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnknownItemError: ("/v1/search", "/v1/items"),
     PhotoMissingError: ("/v1/search", "/v1/items"),
     UrlRefusedError: ("/v1/search", "/v1/embed", "/v1/explain"),
     UrlFailedError: ("/v1/search$", "/v1/embed", "/v1/explain"),
-    NoDecoderError: ("/v1/explain",),
-    CannotExplainError: ("/v1/explain",),
+    UnusableImageError: (
+        "/v1/search",
+        "/v1/embed",
+        "/v1/explain",
+        "/v1/items",
+        ONE_MODEL,
+        "/v1/jobs/{job_id}/result",
+    ),
+    NoDecoderError: EXPLAINS,
+    CannotExplainError: EXPLAINS,
     StoreBusyError: ("/v1/items", "/v1/generations/{generation_id}", "/v1/jobs/"),
     UnknownGenerationError: ("/v1/generations/{generation_id}",),
     UnfitGenerationError: ("/v1/generations/{generation_id}",),
@@ -127,85 +132,6 @@ ONLY: dict[type[ServiceError], tuple[str, ...]] = {
     UnableModelError: (ONE_MODEL, "/v1/jobs/"),
     CannotGenerateError: (MODELS, "/v1/jobs/"),
 }
-
-# Forms of the calls of models: name, what it is, options, file fields (whether several), required.
-MODEL_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, ...]], ...] = (
-    (
-        "CompletionForm",
-        "A photo, what is known of it, and how to draw the rest.",
-        CompletionOptions,
-        {"image": False, "mask": False},
-        ("image",),
-    ),
-    (
-        "FrameForm",
-        "Photos, if there are any, and how to show the way in which pictures come about.",
-        FrameOptions,
-        {"image": True},
-        (),
-    ),
-    (
-        "ReconstructionForm",
-        "Photos, and how to draw them again.",
-        ReconstructionOptions,
-        {"image": True},
-        ("image",),
-    ),
-    (
-        "InterpolationForm",
-        "Two photos, and how to draw what lies between.",
-        InterpolationOptions,
-        {"image": True},
-        (),
-    ),
-    (
-        "ArithmeticForm",
-        "Photos to add and to take away.",
-        ArithmeticOptions,
-        {"plus": True, "minus": True},
-        (),
-    ),
-    (
-        "LikelihoodForm",
-        "Photos, and how to score them.",
-        LikelihoodOptions,
-        {"image": True},
-        ("image",),
-    ),
-)
-
-
-# The same of the calls about drawings of a pen, whose files are SVG or JSON.
-SKETCH_FORMS: tuple[tuple[str, str, type[BaseModel], dict[str, bool], tuple[str, ...]], ...] = (
-    (
-        "SketchCompletionForm",
-        "A started drawing, and how to go on.",
-        SketchCompletionOptions,
-        {"sketch": False},
-        ("sketch",),
-    ),
-    (
-        "SketchReconstructionForm",
-        "Drawings, and how to draw them again.",
-        SketchReconstructionOptions,
-        {"sketches": True},
-        ("sketches",),
-    ),
-    (
-        "SketchInterpolationForm",
-        "Two drawings, and how to draw what lies between.",
-        SketchInterpolationOptions,
-        {"sketches": True},
-        ("sketches",),
-    ),
-    (
-        "SketchArithmeticForm",
-        "Drawings to add and to take away.",
-        SketchArithmeticOptions,
-        {"plus": True, "minus": True},
-        ("plus",),
-    ),
-)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -259,46 +185,25 @@ def extra_schemas() -> dict[str, Any]:
         schema = model.model_json_schema(ref_template=REF)
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
-    for model in (ItemOptions, BatchItem, ItemQuery, ExamplesQuery, BatchSearchOptions):
+    for model in (
+        ItemOptions, BatchItem, ItemQuery, UrlQuery, ExamplesQuery, BatchSearchOptions,
+        EmbedUrlQuery, ExplainUrlQuery,
+    ):  # fmt: skip
         allow_objects(schemas[model.__name__]["properties"])
-    image = {
-        "type": "string",
-        "format": "binary",
-        "description": "The file: JPEG, PNG or WebP.",
-    }
-    for name, description, options in (
-        ("SearchForm", "A photo and how to search with it.", SearchOptions),
-        ("ExplainForm", "A photo and how to explain it.", ExplainOptions),
-        ("ImageForm", "A photo, and which part of it counts.", CropOptions),
-        ("ItemForm", "An item's photo and what is said of it.", ItemOptions),
-    ):
-        fields = options.model_json_schema(ref_template=REF)["properties"]
-        schemas[name] = form(description, {"image": image, **fields})
-    schemas["BatchForm"] = batch_form(image)
-    several = {"type": "array", "items": image}
-    either = {"type": "array", "items": {"anyOf": [image, {"type": "string"}]}}
-    schemas["SearchForm"]["properties"] |= {
-        "positives": either | {"description": "Like these: files, or ids of items."},
-        "negatives": either | {"description": "But not like these: files, or ids of items."},
-    }
-    one_of(schemas["SearchForm"], "image", POSITIVES)
+    schemas |= form_schemas()
     one_of(schemas["BatchOptions"], "items", "delete")
-    one_of(schemas["BatchForm"], "items", "delete")
     examples = schemas["ExamplesQuery"]
-    examples["required"] = [POSITIVES]
-    examples["properties"][POSITIVES] |= {"minItems": 1, "maxItems": EXAMPLES}
-    examples["properties"][NEGATIVES] |= {"maxItems": EXAMPLES}
-    fields = BatchSearchOptions.model_json_schema(ref_template=REF)["properties"]
-    schemas["BatchSearchForm"] = form(
-        "Photos and how to search with them.", {"image": several, **fields}, required=()
-    )
-    strokes = image | {"description": "The file: SVG, or JSON with strokes."}
-    for forms, one in ((MODEL_FORMS, image), (SKETCH_FORMS, strokes)):
-        for name, description, chosen, files, required in forms:
-            fields = chosen.model_json_schema(ref_template=REF)["properties"]
-            many = {"type": "array", "items": one}
-            fields |= {field: many if plural else one for field, plural in files.items()}
-            schemas[name] = form(description, fields, required=required)
+    one_of(examples, *FOR)
+    for named in examples["anyOf"]:
+        named["properties"] = {name: {"minItems": 1} for name in named["required"]}
+    for name in (POSITIVES, NEGATIVES):
+        examples["properties"][name] |= {"maxItems": EXAMPLES}
+    crop = examples["properties"]["crop"]
+    crop["anyOf"] = [{"type": "string"}, SIDES, {"type": "null"}, {
+        "type": "array", "items": {"anyOf": [crop.pop("items"), SIDES]}, "maxItems": MOST_CROPS,
+    }]  # fmt: skip
+    for name in ("type", "maxItems"):
+        del crop[name]
     return schemas
 
 
@@ -308,41 +213,14 @@ def allow_objects(properties: dict[str, Any]) -> None:
     objects = {
         "attributes": {"type": "object", "additionalProperties": scalar},
         "filter": {"type": "object"},
+        "crop": SIDES,
     }
     for name in objects.keys() & properties.keys():
         field = properties[name]
+        if field.get("type") == "array":  # several crops, which are told apart elsewhere
+            continue
         texts = field.pop("anyOf", None) or [{"type": field.pop("type")}]
         field["anyOf"] = [*texts, objects[name]]
-
-
-def one_of(schema: dict[str, Any], *names: str) -> None:
-    """Say that at least one of these members is needed."""
-    schema.pop("required", None)
-    schema["anyOf"] = [{"required": [name]} for name in names]
-
-
-def batch_form(image: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a batch as a form: its files have names of the client's own."""
-    fields = {
-        "items": {"type": "string", "description": "A JSON list of `BatchItem`."},
-        "delete": {"type": "array", "items": {"type": "string"}, "description": "Ids."},
-    }
-    return form("Items, their photos, and ids to delete.", fields, required=()) | {
-        "additionalProperties": image
-    }
-
-
-def form(
-    description: str, properties: dict[str, Any], *, required: Sequence[str] = ("image",)
-) -> dict[str, Any]:
-    """The schema of a form with files."""
-    return {
-        "type": "object",
-        "title": description,
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
 
 
 def describe_errors(path: str, method: str, responses: dict[str, Any]) -> None:

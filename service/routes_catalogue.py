@@ -17,8 +17,9 @@ from service.schemas_catalogue import (
     PlaceResponse,
 )
 from service.state import Shared
+from service.strict import StrictRoute
 
-router = APIRouter(tags=["catalogue"])
+router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
 
 
 @router.get("/facets", summary="What the attributes of the items hold")

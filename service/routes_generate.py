@@ -30,12 +30,13 @@ from service.schemas_models import (
 )
 from service.sheets import Drawing
 from service.state import Shared, State
+from service.strict import StrictRoute
 
 if TYPE_CHECKING:  # they import torch
     from service.drawing import Brush
     from service.model_cards import ModelCard, WeightsCard
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=StrictRoute)
 
 DRAWN: dict[int | str, dict[str, Any]] = {
     200: {

@@ -11,8 +11,9 @@ from indexer.weights_at_hand import find_made_with
 from service.errors import StoreBusyError, UnfitGenerationError, UnknownGenerationError
 from service.schemas import GenerationResponse, GenerationsResponse
 from service.state import Shared, State
+from service.strict import StrictRoute
 
-router = APIRouter(tags=["generations"])
+router = APIRouter(tags=["generations"], route_class=StrictRoute)
 
 
 @router.get("/generations", summary="The published indexes")

@@ -14,11 +14,12 @@ from indexer.protocols import Item
 from models.images import ImageError, decode_image
 from service.errors import PhotoMissingError, UnknownItemError
 from service.image_errors import image_type
-from service.links import asks_for_image, image_link, item_path
+from service.links import EXPLAIN, IMAGE, asks_for, image_link, item_path
 from service.schemas import ItemResponse
 from service.state import Shared, State
+from service.strict import StrictRoute
 
-router = APIRouter(tags=["items"])
+router = APIRouter(tags=["items"], route_class=StrictRoute)
 
 
 class PhotoOptions(BaseModel):
@@ -60,7 +61,7 @@ async def get_image(
     request: Request, item_id: str, state: Shared, options: Annotated[PhotoOptions, Query()]
 ) -> Response:
     """Read the photo of an item, with a strong ETag; with `side`, a small JPEG of it."""
-    if not asks_for_image(request):
+    if not asks_for(IMAGE, request):
         found = await get_item(request, f"{item_id}/image", state)
         return Response(found.model_dump_json(), media_type="application/json")
     with state.admission:
@@ -102,8 +103,9 @@ async def find(state: State, item_id: str) -> Item:
     """The item of that id, or a 404 that says how ids are written."""
     item = await state.run(lambda: state.searcher.item(item_id))
     if item is None:
-        escaped = await state.run(lambda: state.searcher.item(f"{item_id}/image"))
-        advice = f" For the item '{escaped.id}' ask {item_path(escaped.id)}." if escaped else ""
+        names = [f"{item_id}/{what}" for what in (IMAGE, EXPLAIN)]
+        others = await state.run(lambda: [state.searcher.item(name) for name in names])
+        advice = "".join(f" For the item '{o.id}' ask {item_path(o.id)}." for o in others if o)
         raise UnknownItemError(item_id, advice=advice)
     return item
 

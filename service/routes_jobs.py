@@ -12,15 +12,16 @@ from pydantic import BaseModel, ConfigDict
 
 from service.errors import ARRIVED, REQUEST_ID, TYPE_PREFIX, ServiceError
 from service.jobs import Job
-from service.negotiation import Patience
+from service.negotiation import Patience, whole_number
 from service.rendering import render
 from service.routes_search import BINARY
 from service.schemas import Problem
 from service.schemas_jobs import JobResponse, JobsResponse
 from service.schemas_models import Format
 from service.state import Shared, State
+from service.strict import StrictRoute
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=StrictRoute)
 
 HEARTBEAT = 15.0  # seconds without news after which a stream shows that it is alive
 MOST_OF_A_REQUEST = 0.8  # of its time, that may pass in waiting
@@ -104,9 +105,9 @@ async def get_events(request: Request, job_id: str, state: Shared) -> StreamingR
     are not) and, last, `end` with the job.
     """
     job = state.jobs.get(job_id)
-    last = request.headers.get("last-event-id", "")
+    last = whole_number(request.headers.get("last-event-id", ""))
     return StreamingResponse(
-        stream(request, job, int(last) if last.isdecimal() else 0),
+        stream(request, job, last or 0),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -6,11 +6,12 @@ from fastapi import APIRouter
 
 from service.schemas_models import ModelResponse, ModelsResponse, WeightsResponse
 from service.state import Shared
+from service.strict import StrictRoute
 
 if TYPE_CHECKING:  # it imports torch
     from service.model_cards import ModelCard
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=StrictRoute)
 
 
 @router.get("/models", summary="Every model")

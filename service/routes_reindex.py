@@ -11,8 +11,9 @@ from service.jobs import Job
 from service.routes_jobs import describe
 from service.schemas_jobs import JobResponse, ReindexOptions
 from service.state import Shared, State
+from service.strict import StrictRoute
 
-router = APIRouter(tags=["generations"])
+router = APIRouter(tags=["generations"], route_class=StrictRoute)
 
 BODY = {
     "requestBody": {

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
+from fastapi import Query as InQuery
 from fastapi.responses import Response
 from pydantic_core import to_json
 
@@ -22,7 +23,15 @@ from service.errors import (
 )
 from service.forms import read_files
 from service.links import image_below
-from service.queries import Examples, read_photo_or_url, read_query
+from service.queries import (
+    FETCHED_AT_ONCE,
+    AskedExamples,
+    Examples,
+    Query,
+    fetched,
+    read_photo_or_url,
+    read_query,
+)
 from service.routes_items import describe
 from service.schemas import EmbedResponse, EmbedUrlQuery, Hit, SearchResponse, Timings
 from service.schemas_search import (
@@ -36,7 +45,7 @@ from service.schemas_search import (
 )
 from service.searcher import Answer, Stopwatch
 from service.state import Shared, State
-from service.uploads import IMAGE_FIELD, ImageQuery
+from service.uploads import IMAGE_FIELD, ImageQuery, not_empty
 
 router = APIRouter(tags=["search"], route_class=DirectRoute)
 
@@ -51,9 +60,6 @@ REFUSALS = (
     UploadTooLargeError,
     OverloadedError,
 )
-# Photos that a batch fetches and has in memory at once; the others wait, and leave other requests
-# some of the fetches that the server makes at once.
-FETCHED_AT_ONCE = 4
 
 STEPS = tuple(Timings.model_fields)
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -109,7 +115,7 @@ EMBED_BODY: dict[str, Any] = {
     openapi_extra=SEARCH_BODY,
 )
 async def search(
-    request: Request, state: Shared, options: Annotated[SearchOptions, Query()]
+    request: Request, state: Shared, options: Annotated[SearchOptions, InQuery()]
 ) -> Response:
     """Find the items that look most like a photo, or like an item of the catalogue.
 
@@ -119,17 +125,14 @@ async def search(
     photo counts.
 
     This one, but like that: `positives` and `negatives`, item ids in JSON; in a form, files or ids,
-    each field as often as needed. Searched is with twice the mean of the positives' vectors less
-    the mean of the negatives'. None of the items named is answered.
+    each field as often as needed; and photos at `positive_urls` and `negative_urls`. Searched is
+    with twice the mean of the positives' vectors less the mean of the negatives'. None of the items
+    named is answered. Of several photos each has a `crop` of its own, in a form the repeated field.
     """
     watch = Stopwatch()
     with state.admission, watch.step("total"):
         with watch.step("receive"):
-            query = await read_query(request, options)
-            if isinstance(query, UrlQuery):
-                state.selection(query)  # wrong options are told before anything is fetched
-                crop_of(query)
-                query = ImageQuery(await state.fetch(query.url), query)
+            query = await with_photos(state, await read_query(request, options))
         if isinstance(query, ItemQuery):
             answer = await state.search_item(query.item_id, query, watch)
         elif isinstance(query, Examples):
@@ -140,9 +143,27 @@ async def search(
     return search_response(request, answer, watch)
 
 
+async def with_photos(
+    state: State, query: Query
+) -> ImageQuery[SearchOptions] | ItemQuery | Examples:
+    """A query with the photos that it names by URLs; what is wrong is told before any is fetched.
+
+    Raises:
+        UrlRefusedError, UrlFailedError, UploadTooLargeError: See ``service.fetching``.
+    """
+    if isinstance(query, UrlQuery):
+        state.selection(query)
+        crop_of(query)
+        return ImageQuery(await state.fetch(query.url), query)
+    if isinstance(query, AskedExamples):
+        state.selection(query.options)
+        return await fetched(query, state.fetch)
+    return query
+
+
 @router.post("/search/batch", summary="Many searches at once", openapi_extra=BATCH_BODY)
 async def search_batch(
-    request: Request, state: Shared, options: Annotated[BatchSearchOptions, Query()]
+    request: Request, state: Shared, options: Annotated[BatchSearchOptions, InQuery()]
 ) -> BatchSearchResponse:
     """Search by several photos, items, or both: a bad one fails no other.
 
@@ -153,7 +174,9 @@ async def search_batch(
     watch = Stopwatch()
     with state.admission, watch.step("total"):
         with watch.step("receive"):
-            asked = await read_files(request, options, {IMAGE_FIELD: MANY}, or_json=True)
+            asked = await read_files(
+                request, options, {IMAGE_FIELD: MANY}, or_json=True, allow_empty=True
+            )
         photos = asked.files.get(IMAGE_FIELD, ())
         names, urls = asked.options.item_ids, asked.options.urls
         check_batch(state, len(photos), asked.options)
@@ -177,10 +200,10 @@ async def search_batch(
                 generation=answer.generation,
             )
 
-        by_photo = (
-            one(str(number), state.search_image(data, asked.options, watch, alone=False))
-            for number, data in enumerate(photos)
-        )
+        async def of_photo(data: bytes) -> Answer:
+            return await state.search_image(not_empty(data), asked.options, watch, alone=False)
+
+        by_photo = (one(str(number), of_photo(data)) for number, data in enumerate(photos))
         by_url = (one(url, at_url(url)) for url in urls)
         by_item = (one(name, state.search_item(name, asked.options, watch)) for name in names)
         answers = await asyncio.gather(*by_photo, *by_url, *by_item)
@@ -207,7 +230,7 @@ def check_batch(state: State, photos: int, options: BatchSearchOptions) -> None:
 
 @router.post("/embed", summary="Embed an image", openapi_extra=EMBED_BODY)
 async def embed(
-    request: Request, state: Shared, options: Annotated[CropOptions, Query()]
+    request: Request, state: Shared, options: Annotated[CropOptions, InQuery()]
 ) -> EmbedResponse:
     """Answer the vector that a search with this photo, or with a part of it, would look for.
 

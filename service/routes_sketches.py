@@ -30,13 +30,14 @@ from service.schemas_sketches import (
     SketchReconstructionQuery,
 )
 from service.state import Shared, State
+from service.strict import StrictRoute
 from service.stroke_files import read_sent
 from service.uploads import Model
 
 if TYPE_CHECKING:  # it imports torch
     from service.drawing import Brush
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=StrictRoute)
 
 DRAWN: dict[int | str, dict[str, Any]] = {
     200: {

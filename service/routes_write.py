@@ -26,11 +26,13 @@ from service.schemas_items import (
 from service.searcher import Stopwatch
 from service.shelf import Put
 from service.state import Shared, State
+from service.strict import StrictRoute
 from service.uploads import (
     FORM,
     JSON,
     content_type,
     not_empty,
+    once,
     parse_json,
     parsed_form,
     read_photo,
@@ -38,7 +40,7 @@ from service.uploads import (
     wrong_content_type,
 )
 
-router = APIRouter(tags=["items"])
+router = APIRouter(tags=["items"], route_class=StrictRoute)
 
 PUT_BODY: dict[str, Any] = {
     "requestBody": {
@@ -154,7 +156,11 @@ async def read_batch(request: Request) -> tuple[BatchOptions, Mapping[str, bytes
         raise wrong_content_type(kind, f"{FORM} with a field 'items', or {JSON}")
     async with parsed_form(request, max_files=BATCH, example="a") as form:
         pairs = form.multi_items()
-        files = {name: value.file.read() for name, value in pairs if isinstance(value, UploadFile)}
+        sent = {
+            name: [value for value in form.getlist(name) if isinstance(value, UploadFile)]
+            for name in form
+        }
+        files = {name: once(name, some).file.read() for name, some in sent.items() if some}
         texts = [(name, value) for name, value in pairs if isinstance(value, str)]
     unknown = sorted({name for name, _ in texts} - {"items", "delete"})
     if unknown:

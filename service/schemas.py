@@ -29,6 +29,20 @@ ITEM_EXAMPLE: dict[str, Any] = {
     "image": "/v1/items/shoes/canvas-low-17/image",
 }
 HIT_EXAMPLE: dict[str, Any] = {**ITEM_EXAMPLE, "score": 0.93, "collapsed": []}
+GENERATION_ID = "20261123T183300Z-4f2a"
+FINGERPRINT = "pixelvae-5d41402abc4b2a76"
+GENERATION_EXAMPLE: dict[str, Any] = {
+    "id": GENERATION_ID,
+    "current": True,
+    "serving": True,
+    "created": "2026-11-23T18:33:00+00:00",
+    "items": 3553,
+    "dim": 64,
+    "fingerprint": FINGERPRINT,
+    "index": "Flat",
+    "recall_at_10": 1.0,
+    "build_seconds": 0.8,
+}
 # One white pixel.
 PNG_EXAMPLE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
@@ -91,7 +105,7 @@ class SearchResponse(BaseModel):
                 {
                     "items": [HIT_EXAMPLE],
                     "total": 3553,
-                    "generation": "20261123T183300Z-4f2a",
+                    "generation": GENERATION_ID,
                     "timings_ms": TIMINGS_EXAMPLE,
                 }
             ]
@@ -109,6 +123,19 @@ class SearchResponse(BaseModel):
 class EmbedResponse(BaseModel):
     """The vector of an image."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "vector": [0.125, -0.125, -0.125, 0.125] * 16,
+                    "dim": 64,
+                    "fingerprint": FINGERPRINT,
+                    "timings_ms": {**TIMINGS_EXAMPLE, "search": 0.0, "fetch": 0.0, "total": 5.8},
+                }
+            ]
+        }
+    )
+
     vector: Annotated[list[float], Field(description="`dim` numbers, of unit length.")]
     dim: int
     fingerprint: Annotated[
@@ -117,8 +144,8 @@ class EmbedResponse(BaseModel):
     timings_ms: Timings
 
 
-class ExplainOptions(CropOptions):
-    """How to explain; in the query or the form. Unknown keys are errors."""
+class DrawnOptions(BaseModel):
+    """What to show of a vector. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -131,6 +158,10 @@ class ExplainOptions(CropOptions):
     seed: Annotated[
         int, Field(ge=0, lt=2**63, description="Of the draws: the same seed, the same pictures.")
     ] = 0
+
+
+class ExplainOptions(DrawnOptions, CropOptions):
+    """How to explain; in the query or the form. Unknown keys are errors."""
 
 
 class ExplainUrlQuery(ExplainOptions):
@@ -165,8 +196,8 @@ class ExplainResponse(BaseModel):
                     "outline": PNG_EXAMPLE,
                     "draws": [PNG_EXAMPLE],
                     "items": [HIT_EXAMPLE],
-                    "generation": "20261123T183300Z-4f2a",
-                    "fingerprint": "pixelvae-5d41402abc4b2a76",
+                    "generation": GENERATION_ID,
+                    "fingerprint": FINGERPRINT,
                     "seed": 0,
                 }
             ]
@@ -196,24 +227,7 @@ class ExplainResponse(BaseModel):
 class GenerationResponse(BaseModel):
     """A published index. What its manifest says is null if the manifest is damaged."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "20261123T183300Z-4f2a",
-                    "current": True,
-                    "serving": True,
-                    "created": "2026-11-23T18:33:00+00:00",
-                    "items": 3553,
-                    "dim": 64,
-                    "fingerprint": "5d41402abc4b2a76",
-                    "index": "IDMap2,Flat",
-                    "recall_at_10": 1.0,
-                    "build_seconds": 0.8,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [GENERATION_EXAMPLE]})
 
     id: str
     current: Annotated[bool, Field(description="Whether the store points at it.")]
@@ -231,6 +245,10 @@ class GenerationResponse(BaseModel):
 
 class GenerationsResponse(BaseModel):
     """The published generations, newest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"generations": [GENERATION_EXAMPLE], "refused": None}]}
+    )
 
     generations: list[GenerationResponse]
     refused: Annotated[
@@ -254,9 +272,9 @@ class Ready(BaseModel):
             "examples": [
                 {
                     "status": "ready",
-                    "generation": "20261123T183300Z-4f2a",
+                    "generation": GENERATION_ID,
                     "items": 3553,
-                    "fingerprint": "5d41402abc4b2a76",
+                    "fingerprint": FINGERPRINT,
                     "refused": None,
                 }
             ]
@@ -278,6 +296,21 @@ class Ready(BaseModel):
 class Welcome(BaseModel):
     """What this is and where to go on."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "niteru",
+                    "what": "Finds the items of a catalogue that look like a photo.",
+                    "docs": "/docs",
+                    "openapi": "/openapi.json",
+                    "search": "/v1/search",
+                    "ready": "/readyz",
+                }
+            ]
+        }
+    )
+
     name: str = "niteru"
     what: str = "Finds the items of a catalogue that look like a photo."
     docs: str = "/docs"
@@ -288,6 +321,17 @@ class Welcome(BaseModel):
 
 class ProblemField(BaseModel):
     """One thing that is wrong with a request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "field": "limit",
+                    "message": "Input should be greater than or equal to 1; found '0'.",
+                }
+            ]
+        }
+    )
 
     field: Annotated[str, Field(description="Where: `limit`, or `query.limit`.")]
     message: str

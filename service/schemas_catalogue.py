@@ -1,12 +1,30 @@
 """What goes over the wire about the catalogue as a whole: its attributes, its map."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from indexer.filters import Filter, parse_filter
 from indexer.protocols import Scalar
+from service.schemas import GENERATION_ID
 from service.schemas_search import as_text, readable_filter
+
+VALUES_EXAMPLE: list[dict[str, Any]] = [
+    {"value": "shoes", "items": 412},
+    {"value": "bags", "items": 305},
+]
+FACET_EXAMPLE: dict[str, Any] = {
+    "key": "category",
+    "items": 3553,
+    "distinct": 12,
+    "values": VALUES_EXAMPLE,
+}
+PLACE_EXAMPLE: dict[str, Any] = {
+    "id": "shoes/canvas-low-17",
+    "x": 0.31,
+    "y": 0.72,
+    "image": "/v1/items/shoes/canvas-low-17/image",
+}
 
 
 class FacetOptions(BaseModel):
@@ -36,12 +54,16 @@ class FacetOptions(BaseModel):
 class FacetValue(BaseModel):
     """A value of an attribute, and how many items have it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [VALUES_EXAMPLE[0]]})
+
     value: Scalar
     items: int
 
 
 class FacetResponse(BaseModel):
     """What an attribute of the items holds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [FACET_EXAMPLE]})
 
     key: str
     items: Annotated[int, Field(description="That have it.")]
@@ -53,24 +75,7 @@ class FacetsResponse(BaseModel):
     """What the attributes of the items hold, by name."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "total": 2400,
-                    "attributes": [
-                        {
-                            "key": "category",
-                            "items": 2400,
-                            "distinct": 12,
-                            "values": [
-                                {"value": "shoes", "items": 200},
-                                {"value": "bags", "items": 200},
-                            ],
-                        }
-                    ],
-                }
-            ]
-        }
+        json_schema_extra={"examples": [{"total": 3553, "attributes": [FACET_EXAMPLE]}]}
     )
 
     total: Annotated[int, Field(description="Items that pass the filter.")]
@@ -79,6 +84,8 @@ class FacetsResponse(BaseModel):
 
 class PlaceResponse(BaseModel):
     """An item on the map."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PLACE_EXAMPLE]})
 
     id: str
     x: Annotated[float, Field(description="From 0 to 1, to the right.")]
@@ -93,16 +100,7 @@ class MapResponse(BaseModel):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "generation": "20261125T183300Z-4f2a",
-                    "places": [
-                        {"id": "hats/03", "x": 0.31, "y": 0.72, "image": "/v1/items/hats/03/image"}
-                    ],
-                }
-            ]
-        }
+        json_schema_extra={"examples": [{"generation": GENERATION_ID, "places": [PLACE_EXAMPLE]}]}
     )
 
     generation: str

@@ -33,6 +33,7 @@ def parse_attributes(text: str) -> Attributes:
     """
     try:
         found = _ATTRIBUTES.validate_python(json.loads(text), strict=True)
+        json.dumps(found, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError, ValidationError) as error:
         raise ValueError(
             "expected a JSON object whose values are texts, numbers, true, false or null, as "
@@ -125,8 +126,13 @@ class BatchOptions(BaseModel):
     delete: Annotated[list[ItemId], Field(max_length=DELETED)] = []
 
 
+STATUS_EXAMPLE: dict[str, Any] = {"id": ITEM_EXAMPLE["id"], "status": 200, "detail": None}
+
+
 class ItemStatus(BaseModel):
     """What became of one item."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [STATUS_EXAMPLE]})
 
     id: ItemId
     status: Annotated[
@@ -135,12 +141,26 @@ class ItemStatus(BaseModel):
     detail: Annotated[str | None, Field(description="What is wrong, if something is.")] = None
 
 
-STATUS_EXAMPLE: dict[str, Any] = {"id": ITEM_EXAMPLE["id"], "status": 200, "detail": None}
-
-
 class BatchResponse(BaseModel):
     """What became of each item, in the order of the request, deletions last."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [STATUS_EXAMPLE]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        STATUS_EXAMPLE,
+                        {"id": "shoes/boot-3", "status": 204, "detail": None},
+                        {
+                            "id": "shoes/boot-4",
+                            "status": 404,
+                            "detail": "There is no item 'shoes/boot-4' in the generation being "
+                            "served.",
+                        },
+                    ]
+                }
+            ]
+        }
+    )
 
     items: list[ItemStatus]

@@ -2,10 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.config import JsonDict
 
-from indexer.demands import parse_memory
-from service.schemas import Problem
+from indexer.demands import MOST_BYTES, parse_memory
+from service.schemas import GENERATION_ID, Problem
 
 # As indexer.demands reads it, for the description.
 AMOUNT = r"^([aA][nN][yY]|[0-9]+(\.[0-9]+)? ?[kKmMgGtT]?[bB]?)$"
@@ -49,9 +57,17 @@ class JobResponse(BaseModel):
     result: Annotated[str | None, Field(description="Path of what it has made, once it is done.")]
 
 
-def as_memory(given: int | str | None) -> int | str | None:
-    """A text as the number of bytes that it means, or ``any``."""
-    return parse_memory(given) if isinstance(given, str) else given
+def as_memory(given: object, read: ValidatorFunctionWrapHandler) -> int | str | None:
+    """A text as the number of bytes that it means, or ``any``.
+
+    Raises:
+        ValueError: It is neither a number of bytes nor such a text.
+    """
+    try:
+        amount: int | str | None = read(given)
+    except ValidationError:
+        raise ValueError("expected a whole number of bytes from 1, or 2GB, say, or any") from None
+    return parse_memory(amount) if isinstance(amount, str) else amount
 
 
 class ReindexOptions(BaseModel):
@@ -81,8 +97,8 @@ class ReindexOptions(BaseModel):
         ),
     ] = None
     memory: Annotated[
-        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=AMOUNT)] | None,
-        AfterValidator(as_memory),
+        Annotated[int, Field(ge=1, lt=MOST_BYTES)] | Annotated[str, Field(pattern=AMOUNT)] | None,
+        WrapValidator(as_memory),
         Field(
             description="The most that an index of faiss may take: bytes, or such as `2GB`; `any` "
             "for any number. Remembered; without it as it was asked before.",
@@ -98,10 +114,10 @@ class ReindexResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "message": "Published generation 20261125T183300Z-4f2a with 3,553 items "
+                    "message": f"Published generation {GENERATION_ID} with 3,553 items "
                     "(12 embedded, 3,541 unchanged).",
-                    "run": "20261125T183300Z-4f2a",
-                    "generation": "20261125T183300Z-4f2a",
+                    "run": GENERATION_ID,
+                    "generation": GENERATION_ID,
                     "published": True,
                     "entries": 3553,
                     "embedded": 12,
@@ -159,8 +175,18 @@ class CollectOptions(BaseModel):
     dry_run: Annotated[bool, Field(description="Remove nothing, and tell what would go.")] = False
 
 
+OLD_GENERATION: JsonDict = {"id": "20261124T183300Z-4f2a", "bytes": 2_841_000}
+UNNEEDED_VECTORS: JsonDict = {
+    "fingerprint": "pixelvae:0c6a5b9e",
+    "vectors": 3553,
+    "bytes": 1_584_638,
+}
+
+
 class OldGeneration(BaseModel):
     """An index that is not needed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [OLD_GENERATION]})
 
     id: str
     bytes: Annotated[int, Field(description="That it takes; 0 if it lies on a server.")]
@@ -168,6 +194,8 @@ class OldGeneration(BaseModel):
 
 class UnneededVectors(BaseModel):
     """The vectors of one embedder."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [UNNEEDED_VECTORS]})
 
     fingerprint: Annotated[str, Field(description="The embedder's.")]
     vectors: int
@@ -182,11 +210,9 @@ class CollectResponse(BaseModel):
             "examples": [
                 {
                     "dry_run": False,
-                    "generations": [{"id": "20261124T183300Z-4f2a", "bytes": 2_841_000}],
+                    "generations": [OLD_GENERATION],
                     "held": [],
-                    "vectors": [
-                        {"fingerprint": "pixelvae:0c6a5b9e", "vectors": 3553, "bytes": 1_584_638}
-                    ],
+                    "vectors": [UNNEEDED_VECTORS],
                     "unfinished": [],
                     "vectors_stay": "",
                     "files": 0,
@@ -216,5 +242,7 @@ class CollectResponse(BaseModel):
 
 class JobsResponse(BaseModel):
     """The jobs that are remembered, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [JOB_EXAMPLE]}]})
 
     jobs: list[JobResponse]

@@ -4,11 +4,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schemas import PNG_EXAMPLE, Png
+from service.schemas import FINGERPRINT, PNG_EXAMPLE, Png
 
 FIGURES = Annotated[
     dict[str, Any], Field(description="What was measured of them: the folder's metrics.json.")
 ]
+WEIGHTS_EXAMPLE: dict[str, Any] = {
+    "name": "pixelvae-clothing",
+    "size": 64,
+    "draws": 32,
+    "channels": 3,
+    "points": None,
+    "config": {"latent": 64},
+    "figures": {"training": {"steps": 1025}},
+}
 MODEL_EXAMPLE: dict[str, Any] = {
     "name": "pixelvae",
     "about": "PixelVAE (Gulrajani et al., 2017): the embedding behind niteru.",
@@ -16,22 +25,14 @@ MODEL_EXAMPLE: dict[str, Any] = {
     "abilities": ["sample", "temperature", "likelihood_bound", "reconstruct"],
     "presets": ["cpu", "tiny"],
     "train": "niteru train pixelvae --data DIR --preset cpu --out weights/mine",
-    "weights": [
-        {
-            "name": "pixelvae-clothing",
-            "size": 64,
-            "draws": 32,
-            "channels": 3,
-            "points": None,
-            "config": {"latent": 128},
-            "figures": {"training": {"steps": 1025}},
-        }
-    ],
+    "weights": [WEIGHTS_EXAMPLE],
 }
 
 
 class WeightsResponse(BaseModel):
     """What a model has learned, once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [WEIGHTS_EXAMPLE]})
 
     name: Annotated[str, Field(description="By which requests choose them.")]
     size: Annotated[
@@ -224,7 +225,7 @@ class DrawingResponse(BaseModel):
                 {
                     "model": "pixelvae",
                     "weights": "pixelvae-clothing",
-                    "fingerprint": "pixelvae-5d41402abc4b2a76",
+                    "fingerprint": FINGERPRINT,
                     "seed": 7,
                     "temperature": 0.8,
                     "pictures": [PNG_EXAMPLE],
@@ -245,8 +246,20 @@ class DrawingResponse(BaseModel):
     ]
 
 
+SCORE_EXAMPLE: dict[str, Any] = {
+    "nats": -7252.1,
+    "bits_per_dim": 3.406,
+    "excess_bits_per_dim": -1.2,
+    "share_no_better": 0.41,
+    "belongs": True,
+}
+REFERENCE_EXAMPLE: dict[str, Any] = {"data": "photos", "pictures": 500}
+
+
 class ScoreResponse(BaseModel):
     """How probable a model finds a photo."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SCORE_EXAMPLE]})
 
     nats: Annotated[float, Field(description="Log-probability, or the bound below it.")]
     bits_per_dim: Annotated[float, Field(description="The same as bits for each value.")]
@@ -272,6 +285,8 @@ class ScoreResponse(BaseModel):
 class ReferenceResponse(BaseModel):
     """Photos that the weights were measured on, to compare with."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [REFERENCE_EXAMPLE]})
+
     data: str
     pictures: int
 
@@ -289,16 +304,8 @@ class LikelihoodsResponse(BaseModel):
                     "exact": True,
                     "samples": None,
                     "side": 32,
-                    "scores": [
-                        {
-                            "nats": -7252.1,
-                            "bits_per_dim": 3.406,
-                            "excess_bits_per_dim": -1.2,
-                            "share_no_better": 0.41,
-                            "belongs": True,
-                        }
-                    ],
-                    "reference": {"data": "photos", "pictures": 500},
+                    "scores": [SCORE_EXAMPLE],
+                    "reference": REFERENCE_EXAMPLE,
                     "note": None,
                 }
             ]

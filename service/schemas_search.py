@@ -1,14 +1,15 @@
 """How to search, once or many times: options of a query string, a form or a JSON body."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from indexer.errors import QueryError
 from indexer.filters import Filter, parse_filter
-from service.cropping import CropOptions
+from service.cropping import CropOptions, CropsOptions
 from service.schemas import (
+    GENERATION_ID,
     HIT_EXAMPLE,
     ITEM_EXAMPLE,
     TIMINGS_EXAMPLE,
@@ -21,6 +22,7 @@ from service.schemas import (
 from service.selection import MOST
 
 MANY = 64  # searches in one request
+EXAMPLES = 16  # for, and as many against
 FURTHEST = MOST - 1000  # offset: a page has at most as many items as the settings allow
 
 FILTER_EXAMPLE = (
@@ -46,8 +48,8 @@ def readable_filter(text: str) -> str:
     return text
 
 
-class SearchOptions(CropOptions, BaseModel):
-    """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
+class Wanted(BaseModel):
+    """What to answer, whatever is searched with. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -114,6 +116,10 @@ class SearchOptions(CropOptions, BaseModel):
         return None if self.filter is None else parse_filter(self.filter)
 
 
+class SearchOptions(Wanted, CropOptions):
+    """How to search; in the query, the form or the JSON body. Unknown keys are errors."""
+
+
 class ItemQuery(SearchOptions):
     """Search by an item that is in the index; the item itself is left out of the answer."""
 
@@ -136,7 +142,7 @@ class UrlQuery(SearchOptions):
     url: PhotoUrl
 
 
-class ExamplesQuery(SearchOptions):
+class ExamplesQuery(Wanted, CropsOptions):
     """Search by what the items should look like, and what not; none of these is answered."""
 
     model_config = ConfigDict(
@@ -154,6 +160,18 @@ class ExamplesQuery(SearchOptions):
 
     positives: Annotated[list[ItemId], Field(description="Like these: ids; may be repeated.")] = []
     negatives: Annotated[list[ItemId], Field(description="But not like these: ids.")] = []
+    positive_urls: Annotated[
+        list[PhotoUrl],
+        Field(
+            max_length=EXAMPLES,
+            description="Like the photos at these URLs, which the server fetches, where its "
+            "settings allow that; may be repeated.",
+        ),
+    ] = []
+    negative_urls: Annotated[
+        list[PhotoUrl],
+        Field(max_length=EXAMPLES, description="But not like the photos at these URLs."),
+    ] = []
 
 
 class BatchSearchOptions(SearchOptions):
@@ -178,8 +196,28 @@ class BatchSearchOptions(SearchOptions):
     ] = []
 
 
+ANSWER_EXAMPLE: dict[str, Any] = {
+    "query": "0",
+    "status": 200,
+    "detail": None,
+    "items": [HIT_EXAMPLE],
+    "total": 3553,
+    "generation": GENERATION_ID,
+}
+REFUSED_EXAMPLE: dict[str, Any] = {
+    "query": "1",
+    "status": 422,
+    "detail": "The JPEG is damaged or cut off: image file is truncated. Send it again.",
+    "items": [],
+    "total": None,
+    "generation": None,
+}
+
+
 class BatchAnswer(BaseModel):
     """What one search of a batch found, or what is wrong with it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
 
     query: Annotated[
         str,
@@ -201,16 +239,7 @@ class BatchSearchResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "answers": [
-                        {
-                            "query": "0",
-                            "status": 200,
-                            "detail": None,
-                            "items": [HIT_EXAMPLE],
-                            "total": 3553,
-                            "generation": "20261123T183300Z-4f2a",
-                        }
-                    ],
+                    "answers": [ANSWER_EXAMPLE, REFUSED_EXAMPLE],
                     "timings_ms": TIMINGS_EXAMPLE,
                 }
             ]

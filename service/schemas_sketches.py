@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.schemas_models import ModelOptions
 
 STAR: dict[str, Any] = {"strokes": [[30, 40, 0], [-20, 10, 1]]}
+STROKES_EXAMPLE: dict[str, Any] = {"strokes": [[30.0, 40.0, 0], [-20.0, 10.0, 1]]}
 Pen = Annotated[
     float, Field(gt=0, le=10, description="Temperature: below 1 the pen takes fewer chances.")
 ]
@@ -124,6 +125,8 @@ class SketchArithmeticQuery(SketchArithmeticOptions):
 class StrokesResponse(BaseModel):
     """A drawing: rows (dx, dy, lifted)."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [STROKES_EXAMPLE]})
+
     strokes: list[tuple[float, float, int]]
 
 
@@ -139,7 +142,7 @@ class SketchesResponse(BaseModel):
                     "fingerprint": "sketch_rnn-5d41402abc4b2a76",
                     "seed": 7,
                     "temperature": 0.5,
-                    "sketches": [{"strokes": [[30.0, 40.0, 0], [-20.0, 10.0, 1]]}],
+                    "sketches": [STROKES_EXAMPLE],
                     "sent": [],
                     "given": 0,
                 }

@@ -13,18 +13,20 @@ import numpy as np
 from indexer.errors import FingerprintMismatchError, GenerationError
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import Crop
+from service.combining import Example, Photo, combined
 from service.decoding import Decoder, DecoderHere
 from service.errors import (
     InvalidRequestError,
     NotReadyError,
     UnknownItemError,
+    UnsupportedFormatError,
+    UnusableImageError,
 )
 from service.image_errors import told_of
 from service.selection import Choice, Selection, choose_each
 
 logger = logging.getLogger(__name__)
 
-LEAST_LENGTH = 1e-3  # of a combination of unit vectors; below, rounding decides its direction
 # Between two steps of a search a generation may be published or an item deleted: the search is
 # begun again, for a short answer would be neither of before nor of after. It is bounded because a
 # writer could go on for ever.
@@ -202,48 +204,35 @@ class Searcher:
 
     def combine(
         self,
-        positives: Sequence[bytes | str],
-        negatives: Sequence[bytes | str],
+        positives: Sequence[Example],
+        negatives: Sequence[Example],
         *,
         watch: Stopwatch | None = None,
     ) -> Vectors:
-        """The vector (dim,) of this one, but like that: of unit length.
-
-        Twice the mean of the positives less the mean of the negatives, which is a - b + c for two
-        and one; without negatives, the mean. All vectors are of unit length, so each example
-        counts the same.
+        """The vector (dim,) of this one, but like that; see ``combined``.
 
         Args:
-            positives: The bytes of image files, or ids of items; at least one.
+            positives: Photos, or ids of items; at least one.
             negatives: The same; none or more.
             watch: Times the steps.
 
         Raises:
             UnknownItemError: There is no such item (any more).
-            InvalidRequestError: They cancel each other out.
+            InvalidRequestError: They cancel each other out, or a crop is no part of its photo.
+            UnsupportedFormatError, UnusableImageError: See ``decode``.
         """
         watch = watch or Stopwatch()
         self.refresh()
         rows = self._vectors([*positives, *negatives], watch)  # (P + N, dim)
-        vector = rows[: len(positives)].mean(0)
-        if negatives:
-            vector = 2 * vector - rows[len(positives) :].mean(0)
-        length = float(np.linalg.norm(vector))
-        if length < LEAST_LENGTH:
-            raise InvalidRequestError(
-                "The examples cancel each other out, so nothing is left to look for. Leave out "
-                "those that stand on both sides."
-            )
-        unit: Vectors = (vector / length).astype(np.float32)
-        return unit
+        return combined(rows[: len(positives)], rows[len(positives) :])
 
-    def _vectors(self, examples: Sequence[bytes | str], watch: Stopwatch) -> Vectors:
+    def _vectors(self, examples: Sequence[Example], watch: Stopwatch) -> Vectors:
         """The vectors (N, dim) of photos and items, the photos embedded in one go."""
         ids = [example for example in examples if isinstance(example, str)]
         with watch.step("fetch"):
             found = dict(zip(ids, self.engine.vectors(ids), strict=True)) if ids else {}
         with watch.step("decode"):
-            photos = [self.decode(example) for example in examples if isinstance(example, bytes)]
+            photos = self._decode_each([one for one in examples if isinstance(one, Photo)])
         with watch.step("embed"):
             embedded = iter(self.embed(np.stack(photos)) if photos else ())
         rows = []
@@ -253,6 +242,19 @@ class Searcher:
                 raise UnknownItemError(str(example))
             rows.append(row)
         return np.stack(rows)
+
+    def _decode_each(self, photos: Sequence[Photo]) -> list[Pixels]:
+        """Each (H, W, C) uint8; of several, what is wrong with one says with which."""
+        decoded = []
+        for number, photo in enumerate(photos, 1):
+            try:
+                decoded.append(self.decode(photo.data, photo.crop))
+            except (UnsupportedFormatError, UnusableImageError, InvalidRequestError) as error:
+                if len(photos) == 1:
+                    raise
+                told = f"Photo {number} of {len(photos)}: {error.detail}"
+                raise type(error)(told, extensions=error.extensions) from error
+        return decoded
 
     def search(
         self, vector: Vectors, wanted: Selection, *, watch: Stopwatch | None = None

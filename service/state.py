@@ -22,7 +22,7 @@ from service.lazy_explainer import LazyExplainer
 from service.metrics import Metrics
 from service.queries import Examples
 from service.reindexing import Reindexer
-from service.schemas_search import SearchOptions
+from service.schemas_search import SearchOptions, Wanted
 from service.searcher import Answer, Found, Searcher, Sought, Stopwatch
 from service.selection import Selection
 from service.settings import Settings
@@ -198,7 +198,6 @@ class State:
 
     async def search_examples(self, examples: Examples, watch: Stopwatch) -> Answer:
         """The items that look like some examples and unlike others, without any of these."""
-        refuse_crop(examples.options, "It is a part of one photo, and these are examples.")
         every = (*examples.positives, *examples.negatives)
         without = tuple(example for example in every if isinstance(example, str))
         wanted = self.selection(examples.options, without)
@@ -209,7 +208,7 @@ class State:
 
         return await self.run(work, watch)
 
-    def selection(self, options: SearchOptions, without: tuple[str, ...] = ()) -> Selection:
+    def selection(self, options: Wanted, without: tuple[str, ...] = ()) -> Selection:
         """What to answer; refuses more items than the settings allow.
 
         Args:

@@ -65,7 +65,9 @@ def read_sent(
 def _read(sent: Sketch | str | bytes, field: str) -> Points:
     if isinstance(sent, Sketch):
         given = sent.model_dump(exclude_none=True)
-        if set(given) == {"svg"}:
+        if "svg" in given:
+            if len(given) > 1:
+                raise StrokeError(f"A drawing has one form; found {' and '.join(given)}. Send one.")
             return read_svg(given["svg"])
         return read_sketch(given, field)
     if isinstance(sent, bytes) and sent.lstrip()[:1] in (b"{", b"["):

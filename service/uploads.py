@@ -5,7 +5,7 @@ are kept in memory, and a full or read-only disk cannot fail an upload.
 """
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -35,6 +35,7 @@ BODIES = f"{FORM} with a file field 'image', image/jpeg, image/png, image/webp o
 IMAGE_FIELD = "image"
 
 Model = TypeVar("Model", bound=BaseModel)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,22 @@ def read_fields(form: FormData) -> tuple[bytes, dict[str, object]]:
     for name in form:
         if name != IMAGE_FIELD:
             values = form.getlist(name)
-            given[name] = values if name == "exclude" else values[-1]
+            given[name] = values if name == "exclude" else once(name, values)
     return data, given
+
+
+def once(name: str, values: Sequence[Value], where: str = "form") -> Value:
+    """The one value of a field that is no list.
+
+    Raises:
+        InvalidRequestError: There are several; which of them was meant is not guessed.
+    """
+    if len(values) > 1:
+        raise InvalidRequestError(
+            f"{name}: It stands {len(values)} times in the {where}. Send it once.",
+            extensions={"errors": [{"field": name, "message": "sent more than once"}]},
+        )
+    return values[0]
 
 
 def image_of_form(form: FormData) -> bytes:
@@ -216,10 +231,15 @@ def merge(options: BaseModel, given: Mapping[str, object]) -> dict[str, object]:
 def invalid(errors: Any, model: type[BaseModel] = SearchOptions) -> InvalidRequestError:
     """The error for what pydantic found: ``loc``, ``msg``, ``type`` and ``input`` for each."""
     found = []
-    for error in errors[:20]:
+    # A misspelt name is the cause of the one that is missing.
+    for error in sorted(errors, key=lambda error: error["type"] != "extra_forbidden")[:20]:
         location = [str(part) for part in error["loc"] if part not in ("query", "body")]
         message = f"{error['msg']}; found {str(error['input'])[:50]!r}."
-        if error["type"] == "extra_forbidden":
+        if error["type"] == "value_error":  # said by us
+            message = message.removeprefix("Value error, ").replace(".; found", "; found")
+        elif error["type"] == "extra_forbidden" and len(location) > 1:
+            message = "There is no such member."
+        elif error["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields)
             near = hint(location[-1], model.model_fields)
             message = f"There is no such parameter.{near} Known: {known}."

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from models.strokes.formats import Points, StrokeError, from_lines, to_lines
-from models.strokes.svg_path import numbers, read_path
+from models.strokes.svg_path import MOST_POINTS, numbers, read_path
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 MOST_BYTES = 2_000_000
-MOST_POINTS = 100_000
 DRAWN = ("path", "polyline", "polygon", "line")
 REFUSED = {
     "image": "pixels; a stroke model takes strokes",

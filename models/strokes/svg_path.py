@@ -12,6 +12,8 @@ NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 TOKEN = re.compile(rf"\s*,?\s*(?:([A-Za-z])|({NUMBER}))")
 COUNTS = {"M": 2, "L": 2, "H": 1, "V": 1, "Z": 0, "C": 6, "S": 4, "Q": 4, "T": 2}
 PIECES = 12  # lines that a curve becomes
+MOST_POINTS = 100_000  # of a drawing: what comes from outside has a bound
+MOST_TOKENS = 3 * MOST_POINTS  # a point is a letter and two numbers at most
 Place = npt.NDArray[np.float64]  # (2,)
 
 
@@ -45,8 +47,11 @@ def read_path(text: str) -> list[Points]:
 
 def _tokens(text: str) -> list[tuple[str, float]]:
     """Letters as (letter, 0) and numbers as ("", number)."""
-    found, place = [], 0
-    while text[place:].strip(" \t\r\n,"):
+    found: list[tuple[str, float]] = []
+    place, end = 0, len(text.rstrip(" \t\r\n,"))
+    while place < end:
+        if len(found) > MOST_TOKENS:
+            raise StrokeError(f"There are more than {MOST_POINTS:,} points in this SVG.")
         token = TOKEN.match(text, place)
         if token is None:
             raise StrokeError(f"'{text[place : place + 20].strip()}' cannot be read in a path.")
@@ -91,6 +96,7 @@ class _Pen:
         self.start: Place = np.zeros(2)
         self.control: Place | None = None  # of the last curve, for the one that goes on smoothly
         self.kind = ""
+        self.points = 0
 
     def follow(self, command: str, values: Sequence[float]) -> None:
         """Do what one command says."""
@@ -136,3 +142,6 @@ class _Pen:
             self.lines[-1].append(self.place)
         self.lines[-1].append(place)
         self.place = place
+        self.points += 1
+        if self.points > MOST_POINTS:
+            raise StrokeError(f"There are more than {MOST_POINTS:,} points in this SVG.")

@@ -88,6 +88,8 @@ class Client:
     embed = method(calls_search.embed)
     explain = method(calls_search.explain)
     explain_sheet = method(calls_search.explain_sheet)
+    explain_item = method(calls_search.explain_item)
+    explain_item_sheet = method(calls_search.explain_item_sheet)
 
     welcome = method(calls_server.welcome)
     alive = method(calls_server.alive)

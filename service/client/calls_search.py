@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from service.client.calls import (
     JSON,
     PNG,
     Body,
     Call,
+    File,
     PhotoFile,
     as_texts,
     body,
@@ -16,10 +17,12 @@ from service.client.calls import (
     given,
     upload,
 )
+from service.client.calls_items import item_path
 from service.client.reading import read_as, read_bytes
 from service.client.results import BatchSearchResult, Embedding, Explanation, SearchResult
 
 Unit = Literal["fractions", "pixels"]
+Box = Sequence[float]  # left, top, right, bottom
 
 
 def search(
@@ -29,7 +32,9 @@ def search(
     url: str | None = None,
     positives: Sequence[PhotoFile | str] = (),
     negatives: Sequence[PhotoFile | str] = (),
-    crop: Sequence[float] | None = None,
+    positive_urls: Sequence[str] = (),
+    negative_urls: Sequence[str] = (),
+    crop: Box | Sequence[Box | None] | None = None,
     crop_unit: Unit | None = None,
     limit: int | None = None,
     offset: int | None = None,
@@ -49,7 +54,11 @@ def search(
         url: Of a photo that the server fetches, if its settings allow that.
         positives: This one, but like that: photos, or ids of items as ``str``.
         negatives: But not like these.
-        crop: The part of the photo that counts: left, top, right, bottom, as it stands upright.
+        positive_urls: Beside ``positives``, photos that the server fetches.
+        negative_urls: The same beside ``negatives``.
+        crop: The part of the photo that counts: left, top, right, bottom, as it stands upright. Of
+            several photos a list with one for each, those of ``positives`` first, then those of
+            ``positive_urls``, ``negatives``, ``negative_urls``; None is all of a photo.
         crop_unit: Of ``crop``: ``fractions`` of the photo's sides without it, or ``pixels``.
         limit: How many items to answer; the server's default without it.
         offset: Leave out so many of the best.
@@ -65,12 +74,25 @@ def search(
         TypeError: None or several of the first four are given, or a photo is a str.
     """
     options = given(
-        crop=box(crop), crop_unit=crop_unit, limit=limit, offset=offset,
+        crop=boxes(crop), crop_unit=crop_unit, limit=limit, offset=offset,
         score_threshold=score_threshold, group_by=group_by, group_size=group_size,
         collapse=collapse, exclude=exclude, exact=exact, filter=filter,
     )  # fmt: skip
-    named = given(item_id=item_id, url=url)
-    if len(named) + (photo is not None) + bool(positives or negatives) != 1:
+    examples, files = by_kind(positives=positives, negatives=negatives)
+    examples |= given(positive_urls=positive_urls, negative_urls=negative_urls)
+    return search_with(photo, given(item_id=item_id, url=url), examples, files, options)
+
+
+def search_with(
+    photo: PhotoFile | None, named: dict[str, Any], examples: dict[str, list[str]],
+    files: list[File], options: dict[str, Any],
+) -> Call[SearchResult]:  # fmt: skip
+    """A search by a photo, by what is named, or by examples with their files; by one of these.
+
+    Raises:
+        TypeError: By none or by several.
+    """
+    if len(named) + (photo is not None) + bool(files or any(examples.values())) != 1:
         raise TypeError("search takes one of photo, item_id, url, or positives and negatives")
     call = partial(
         Call[SearchResult], method="POST", path="/v1/search", read=partial(read_as, SearchResult),
@@ -80,7 +102,6 @@ def search(
         return call(form=as_texts(options), files=[upload("image", photo)])
     if named:
         return call(json={**named, **options})
-    examples, files = by_kind(positives=positives, negatives=negatives)
     return call(**body({**examples, **options}, files))
 
 
@@ -89,7 +110,7 @@ def search_batch(
     *,
     item_ids: Sequence[str] = (),
     urls: Sequence[str] = (),
-    crop: Sequence[float] | None = None,
+    crop: Box | None = None,
     crop_unit: Unit | None = None,
     limit: int | None = None,
     offset: int | None = None,
@@ -137,7 +158,7 @@ def embed(
     photo: PhotoFile | None = None,
     *,
     url: str | None = None,
-    crop: Sequence[float] | None = None,
+    crop: Box | None = None,
     crop_unit: Unit | None = None,
 ) -> Call[Embedding]:
     """Read the vector that a search with this photo, or a part of it, would look for.
@@ -161,7 +182,7 @@ def explain(
     photo: PhotoFile | None = None,
     *,
     url: str | None = None,
-    crop: Sequence[float] | None = None,
+    crop: Box | None = None,
     crop_unit: Unit | None = None,
     draws: int | None = None,
     nearest: int | None = None,
@@ -193,7 +214,7 @@ def explain_sheet(
     photo: PhotoFile | None = None,
     *,
     url: str | None = None,
-    crop: Sequence[float] | None = None,
+    crop: Box | None = None,
     crop_unit: Unit | None = None,
     draws: int | None = None,
     nearest: int | None = None,
@@ -211,6 +232,49 @@ def explain_sheet(
     )
 
 
+def explain_item(
+    item_id: str,
+    *,
+    draws: int | None = None,
+    nearest: int | None = None,
+    seed: int | None = None,
+) -> Call[Explanation]:
+    """Read what the vector of an item's photo kept, as data; the item is none of the nearest.
+
+    Args:
+        item_id: The item's.
+        draws: See ``explain``.
+        nearest: See ``explain``.
+        seed: See ``explain``.
+    """
+    return Call(
+        method="GET",
+        path=f"{item_path(item_id)}/explain",
+        read=partial(read_as, Explanation),
+        query=given(draws=draws, nearest=nearest, seed=seed),
+        headers={"Accept": JSON},
+        repeatable=True,
+    )
+
+
+def explain_item_sheet(
+    item_id: str,
+    *,
+    draws: int | None = None,
+    nearest: int | None = None,
+    seed: int | None = None,
+) -> Call[bytes]:
+    """Read the same as one picture, a PNG file; see ``explain_item``."""
+    return Call(
+        method="GET",
+        path=f"{item_path(item_id)}/explain",
+        read=read_bytes,
+        query=given(draws=draws, nearest=nearest, seed=seed),
+        headers={"Accept": PNG},
+        repeatable=True,
+    )
+
+
 def one_photo(photo: PhotoFile | None, url: str | None, options: dict[str, Any]) -> Body:
     """The body of a call about one photo, sent or named.
 
@@ -224,6 +288,13 @@ def one_photo(photo: PhotoFile | None, url: str | None, options: dict[str, Any])
     return {"form": as_texts(options), "files": [upload("image", photo)]}
 
 
-def box(crop: Sequence[float] | None) -> str | None:
+def box(crop: Box | None) -> str | None:
     """A crop as the text that a form and JSON both take."""
     return None if crop is None else ",".join(map(str, crop))
+
+
+def boxes(crop: Box | Sequence[Box | None] | None) -> str | list[str] | None:
+    """A crop as such a text, or several as a list of them; an empty one is all of a photo."""
+    if crop is None or all(isinstance(side, int | float) for side in crop):
+        return box(cast("Box | None", crop))
+    return [box(one) or "" for one in cast("Sequence[Box | None]", crop)]

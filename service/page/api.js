@@ -60,7 +60,7 @@ export function show(image, path) {
 /** The path of an item. Slashes are escaped where clients would rewrite the path or misread it. */
 export function itemPath(id) {
   const parts = id.split("/");
-  const odd = parts.some((part) => ["", ".", ".."].includes(part)) || (parts.length > 1 && parts.at(-1) === "image");
+  const odd = parts.some((part) => ["", ".", ".."].includes(part)) || (parts.length > 1 && ["image", "explain"].includes(parts.at(-1)));
   return `v1/items/${odd ? encodeURIComponent(id) : parts.map(encodeURIComponent).join("/")}`;
 }
 

@@ -5,12 +5,9 @@ import { el, fill } from "./dom.js";
 const LEAST = 0.04; // of a side; a smaller box was a click
 const STEP = 0.02;
 
-const LONGEST = 1024; // pixels of a part that is sent as a photo of its own
-
 /**
- * Show a photo to be cropped in a place. `changed(box, cut)` is told the box as the API takes it,
- * "left,top,right,bottom" as shares of the photo, and what makes a photo of what is within; both
- * are null without a box.
+ * Show a photo to be cropped in a place. `changed(box)` is told the box as the API takes it,
+ * "left,top,right,bottom" as shares of the photo; null without one.
  */
 export async function cropper(place, file, changed) {
   const image = el("img", { src: URL.createObjectURL(file), alt: "Your photo" });
@@ -33,9 +30,7 @@ export async function cropper(place, file, changed) {
   }
   function tell() {
     draw();
-    if (!box) return changed(null, null);
-    const part = [...box];
-    return changed(corners(part), () => cut(image, part));
+    return changed(box ? corners(box) : null);
   }
   const at = (event) => {
     const around = frame.getBoundingClientRect();
@@ -83,15 +78,3 @@ const inPhoto = ([x, y, width, height]) => [clamp(x, 0, 1 - width), clamp(y, 0, 
 
 const corners = ([left, top, width, height]) =>
   [left, top, left + width, top + height].map((share) => clamp(share).toFixed(4)).join(",");
-
-/** What is within a box as a photo of its own: small, since it is not looked at more closely. */
-async function cut(image, box) {
-  const [left, top, width, height] = box.map((share, i) => share * (i % 2 ? image.naturalHeight : image.naturalWidth));
-  const scale = Math.min(1, LONGEST / Math.max(width, height));
-  const canvas = new OffscreenCanvas(Math.max(Math.round(width * scale), 1), Math.max(Math.round(height * scale), 1));
-  const pen = canvas.getContext("2d");
-  pen.fillStyle = "#fff"; // as the server has it behind what is transparent
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  pen.drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
-}

@@ -6,7 +6,7 @@ import { attempt, byId, el, fill, tell } from "./dom.js";
 import { filter, openFilters } from "./filters.js";
 
 // What is searched with: the photo, if any, with the box on it; and items for and against.
-const NOTHING = { photo: null, box: null, cut: null };
+const NOTHING = { photo: null, box: null };
 const asked = { ...NOTHING, plus: [], minus: [] };
 const SUGGESTED = 12; // items, as long as nothing is searched with
 let opened = false;
@@ -65,7 +65,7 @@ async function take(file) {
   byId("crop").hidden = false;
   await attempt(byId("status"), async () => {
     try {
-      await cropper(byId("crop"), file, (box, cut) => { Object.assign(asked, { box, cut }); search(); });
+      await cropper(byId("crop"), file, (box) => { asked.box = box; search(); });
     } catch {
       byId("crop").hidden = true; // the browser cannot show it; the server says what is wrong
     }
@@ -112,14 +112,13 @@ function options() {
   return given;
 }
 
-async function request(given) {
-  const { photo, box, cut, plus, minus } = asked;
+function request(given) {
+  const { photo, box, plus, minus } = asked;
   if (!photo && plus.length === 1 && !minus.length) return { json: { item_id: plus[0], ...given } };
   if (!photo) return { json: { positives: plus, negatives: minus, ...given } };
   const form = new FormData();
-  if (plus.length || minus.length) form.append("positives", cut ? await cut() : photo, "photo");
-  else form.append("image", photo, "photo");
-  if (box && !form.has("positives")) form.append("crop", box);
+  form.append("image", photo, "photo");
+  if (box) form.append("crop", box); // of the photo, which is the only one: all others are items
   for (const id of plus) form.append("positives", id);
   for (const id of minus) form.append("negatives", id);
   for (const [name, value] of Object.entries(given)) form.append(name, value);
@@ -136,7 +135,7 @@ async function search({ further = false } = {}) {
   tell(line, "Searching …");
   const well = await attempt(line, async () => {
     if (!asked.photo && !asked.plus.length) throw new Error("Add something that the items should look like.");
-    const answer = await read("v1/search", { ...(await request({ ...options(), offset })), signal });
+    const answer = await read("v1/search", { ...request({ ...options(), offset }), signal });
     const cards = answer.items.map(card);
     if (further) byId("results").append(...cards);
     else fill(byId("results"), cards);

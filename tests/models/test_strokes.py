@@ -316,6 +316,7 @@ def test_shapes_of_points_are_read():
         (b"\x89PNG\r\n\x1a\n0000", "is a picture"),
         (b"\xff\xfe\x00", "no text"),
         (b"M" * 3_000_000, "at most"),
+        ("M0 0" + " L 1 1" * 101_000 + " , ", "more than 100,000 points"),
     ],
 )
 def test_other_svg_is_refused_by_name(text, message):

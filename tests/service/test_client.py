@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import io
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,9 +144,13 @@ def test_an_explanation_is_read_as_data_and_as_a_picture(
     learned = TorchEmbedder.load(weights)
     data = photos["hats/03"]
     vector = learned.embed(learned.preprocessing.read(data)[np.newaxis])[0]
-    item = Item("hats/03", str(tmp_path / "none"), hashlib.sha256(data).hexdigest(), {})
+    (tmp_path / "photo").write_bytes(data)
+    item = Item("hats/03", str(tmp_path / "photo"), hashlib.sha256(data).hexdigest(), {})
     engine = ExactEngine(
-        [(item, vector)], dim=learned.dim, fingerprint=learned.fingerprint, generation="one"
+        [(item, vector), (replace(item, id="hats/04"), vector)],
+        dim=learned.dim,
+        fingerprint=learned.fingerprint,
+        generation="one",
     )
     asked = ask(serve(engine=engine, embedder=learned, weights=str(weights)))
 
@@ -154,23 +159,10 @@ def test_an_explanation_is_read_as_data_and_as_a_picture(
         assert Image.open(io.BytesIO(picture)).format == "PNG"
     assert (len(told.draws), told.seed, ids(told)) == (2, 3, ["hats/03"])
     assert Image.open(io.BytesIO(asked.explain_sheet(data, draws=1))).format == "PNG"
-
-
-def test_a_part_of_a_photo_is_searched_with(asked, client, photos):
-    """The same part by fractions and by pixels; the photos are 160 x 120."""
-    data, part = photos["hats/03"], {"crop": [40, 30, 120, 90], "crop_unit": "pixels"}
-    expected = client.post("/v1/search?crop=0.25,0.25,0.75,0.75&limit=3", content=data).json()[
-        "items"
-    ]
-
-    for by in (part, {"crop": (0.25, 0.25, 0.75, 0.75)}):
-        found = asked.search(data, limit=3, **by)
-        assert [(hit.id, hit.score) for hit in found.items] == [
-            (item["id"], item["score"]) for item in expected
-        ]
-        (one,) = asked.search_batch([data], limit=3, **by).answers
-        assert [hit.id for hit in one.items] == ids(found)
-    assert asked.embed(data, **part).vector != asked.embed(data).vector
+    of_item = asked.explain_item("hats/03", draws=2, nearest=1, seed=3)
+    assert (of_item.photo, of_item.draws) == (told.photo, told.draws)
+    assert ids(of_item) == ["hats/04"]
+    assert Image.open(io.BytesIO(asked.explain_item_sheet("hats/03", draws=1))).format == "PNG"
 
 
 def test_a_url_is_sent_as_one(asked):
@@ -185,6 +177,11 @@ def test_a_url_is_sent_as_one(asked):
             call(b"photo", url=url)
     with pytest.raises(package.InvalidRequestError, match="url-refused"):
         asked.search_batch([b"photo"], urls=[url])
+    for examples in ({"positive_urls": [url]}, {"positives": ["a"], "negative_urls": [url]}):
+        with pytest.raises(package.InvalidRequestError, match="url-refused"):
+            asked.search(**examples)
+        with pytest.raises(TypeError, match="one of photo, item_id, url"):
+            asked.search(b"photo", **examples)
     with pytest.raises(TypeError, match="one of photo, item_id, url"):
         asked.search(b"photo", url=url)
 

@@ -25,6 +25,8 @@ CALLED = {
     "embed": [b"photo"],
     "explain": [b"photo"],
     "explain_sheet": [b"photo"],
+    "explain_item": ["a"],
+    "explain_item_sheet": ["a"],
     "item": ["a"],
     "item_image": ["a"],
     "put_item": ["a", b"photo"],

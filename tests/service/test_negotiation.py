@@ -18,6 +18,8 @@ from service.negotiation import Patience, best_of
         (["wait=soon, respond-async=1"], Patience(respond_async=True)),
         (["handling=lenient, return=minimal"], Patience()),
         (["wait=-3"], Patience()),
+        (["wait=٣"], Patience()),
+        (["wait=" + "9" * 5000], Patience(wait=10**18)),
     ],
 )
 def test_preferences_are_read(headers, expected):

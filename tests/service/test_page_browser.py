@@ -216,14 +216,14 @@ def test_a_box_is_sent_as_the_crop_of_the_whole_photo(page, address, folder):
     assert [(hit["id"], hit["score"]) for hit in found] == [
         (hit.id, hit.score) for hit in expected.items
     ]
-    # Beside examples it is a photo of its own, as these have no crop.
+    # Beside items for and against, too: these have no crop, so it is the photo's.
     page.evaluate("() => { window.sent.length = 0; }")
     page.locator("#results li .acts button").first.click()
     expect(page.locator("#examples li")).to_have_count(1)
     expect(page.locator("#status")).to_contain_text("items, in")
-    ((name, kind, _),) = photos_of(page)
-    assert (name, kind) == ("positives", "image/jpeg")
-    assert "crop" not in {name for name, _ in page.evaluate("() => window.sent")}
+    assert photos_of(page) == [("image", "image/png", len(data))]
+    assert ["crop", box] in page.evaluate("() => window.sent")
+    assert "positives" in {name for name, _ in page.evaluate("() => window.sent")}
 
 
 def test_what_is_no_photo_is_told_in_the_servers_words(page, address, tmp_path):

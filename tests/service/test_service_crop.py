@@ -157,11 +157,11 @@ def test_what_is_no_crop_is_told(client, photos, check_problem, path, params, fi
         ("/v1/search", {"item_id": "hats/03", "crop": BOX}, "as it was indexed, whole"),
         ("/v1/search", {"item_id": "hats/03", "crop": [0, 0, 0.5, 1]}, "as it was indexed, whole"),
         ("/v1/search", {"item_id": "hats/03", "crop_unit": "pixels"}, "as it was indexed, whole"),
-        ("/v1/search", {"positives": ["hats/03"], "crop": BOX}, "a part of one photo"),
+        ("/v1/search", {"positives": ["hats/03"], "crop": BOX}, "as it was indexed, whole"),
         ("/v1/search/batch", {"item_ids": ["hats/03"], "crop": BOX}, "as they were indexed"),
     ],
 )
-def test_items_and_examples_have_no_crop(client, check_problem, path, body, found):
+def test_items_have_no_crop(client, check_problem, path, body, found):
     problem = check_problem(client.post(path, json=body), 422, "invalid-request")
 
     assert found in problem["detail"]
@@ -181,3 +181,88 @@ def test_a_batch_of_photos_and_items_has_no_crop(client, photos, check_problem):
     )
 
     assert "as they were indexed, whole" in problem["detail"]
+
+
+def examples(**named):
+    return [(field, (f"{n}.png", data)) for field, several in named.items()
+            for n, data in enumerate(several)]  # fmt: skip
+
+
+def found(response):
+    assert response.status_code == 200, response.text
+    return response.json()["items"]
+
+
+def test_one_photo_among_items_has_the_crop(client, surrounded, photos):
+    by_hand = cut(surrounded, (80, 60, 240, 180))
+    expected = client.post(
+        "/v1/search?limit=4", files=examples(positives=[by_hand]), data={"negatives": "bags/05"}
+    )
+    whole = client.post(
+        "/v1/search?limit=4", files=examples(positives=[surrounded]), data={"negatives": "bags/05"}
+    )
+
+    for field in ("image", "positives"):
+        for params, form in (
+            ({}, {"crop": BOX}),
+            ({"crop": BOX}, {}),
+            ({"crop": "80,60,240,180"}, {"crop_unit": "pixels"}),
+        ):
+            answer = client.post(
+                "/v1/search?limit=4", params={"limit": 4, **params},
+                files=examples(**{field: [surrounded]}), data={"negatives": "bags/05", **form},
+            )  # fmt: skip
+            assert found(answer) == found(expected)
+    assert found(whole) != found(expected)
+
+
+def test_of_several_photos_each_has_its_own_crop(client, surrounded, turned, photos):
+    """In the order image, positives, negatives, wherever they stand in the form."""
+    boxes = {"image": (80, 60, 240, 180), "positives": (30, 20, 110, 90), "negatives": None}
+    sent = {"image": surrounded, "positives": turned, "negatives": photos["bags/05"]}
+    by_hand = {field: cut(sent[field], box) if box else sent[field] for field, box in boxes.items()}
+    expected = client.post(
+        "/v1/search?limit=4", files=examples(**{name: [data] for name, data in by_hand.items()})
+    )
+    crops = [",".join(map(str, box)) if box else "" for box in boxes.values()]
+
+    for order in (["image", "positives", "negatives"], ["negatives", "positives", "image"]):
+        answer = client.post(
+            "/v1/search?limit=4", files=examples(**{field: [sent[field]] for field in order}),
+            data={"crop": crops, "crop_unit": "pixels"},
+        )  # fmt: skip
+        assert found(answer) == found(expected)
+
+
+@pytest.mark.parametrize(
+    ("crops", "told"),
+    [
+        ([BOX], "found 1 for 2 photos; expected one for each, in the order image, positives"),
+        ([BOX] * 3, "found 3 for 2 photos"),
+        ([BOX, "1,2,3"], "found '1,2,3'; expected four"),
+        ([BOX, "0,0,2,2"], "Photo 2 of 2: crop: '0,0,2,2' in fractions is no part of the photo"),
+        ([BOX] * 33, "at most 32 items"),
+    ],
+)
+def test_crops_that_do_not_go_with_the_photos_are_told(client, photos, check_problem, crops, told):
+    files = examples(positives=[photos["hats/03"], photos["hats/02"]])
+
+    answer = client.post("/v1/search", files=files, data={"crop": crops})
+
+    problem = check_problem(answer, 422, "invalid-request")
+    assert told in problem["detail"]
+    assert problem["errors"][0]["field"] == "crop"
+
+
+def test_a_unit_without_a_crop_is_told_of_examples_too(client, photos, check_problem):
+    answer = client.post(
+        "/v1/search?crop_unit=pixels", files=examples(positives=[photos["hats/03"]])
+    )
+    assert "there is none" in check_problem(answer, 422, "invalid-request")["detail"]
+
+
+def test_which_of_several_photos_is_damaged_is_told(client, photos, check_problem):
+    files = examples(positives=[photos["hats/03"], photos["hats/02"][:300]])
+    problem = check_problem(client.post("/v1/search", files=files), 422, "unusable-image")
+    assert problem["detail"].startswith("Photo 2 of 2: ")
+    assert problem["reason"] == "corrupt"

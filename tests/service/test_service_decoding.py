@@ -57,7 +57,11 @@ def png(width, height, *, bits=8, colour=2, rows=b""):
 
 def turned(orientation):
     """A JPEG that is stored so that its EXIF orientation sets it upright."""
-    stored = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
+    stored = {
+        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+    }[orientation]  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = scene() if stored is None else scene().transpose(stored)
@@ -133,11 +137,16 @@ ROWS = {
     "jpeg": taken(PHOTO, WIDE),
     "progressive jpeg": taken(encoded(WIDE, "JPEG", progressive=True, quality=95), WIDE),
     "webp": taken(encoded(WIDE, "WEBP", lossless=True), WIDE),
-    "turned by half": taken(turned(3), WIDE),
-    "turned by a quarter": taken(turned(6), WIDE),
+    **{f"turned, orientation {number}": taken(turned(number), WIDE) for number in range(1, 9)},
     "16 bits": taken(*DEEP),
     "alpha, png": taken(encoded(CUT[0], "PNG"), CUT[1]),
     "alpha, webp": taken(encoded(CUT[0], "WEBP", lossless=True, exact=True), CUT[1]),
+    "alpha, grey": taken(encoded(CUT[0].convert("LA"), "PNG"), CUT[1].convert("L")),
+    "palette": taken(encoded(WIDE.quantize(64), "PNG"), WIDE.quantize(64).convert("RGB")),
+    "palette with a hole": taken(
+        encoded(CUT[0].quantize(8, Image.Quantize.FASTOCTREE), "PNG"), CUT[1]
+    ),
+    "black or white": taken(encoded(WIDE.convert("1"), "PNG"), WIDE.convert("1").convert("RGB")),
     "cmyk": taken(encoded(CMYK, "JPEG", quality=95), WIDE),
     "several pictures, mpo": taken(encoded(WIDE, "MPO", quality=95, **MOVING), WIDE),
     "animation, png": taken(encoded(WIDE, "PNG", **MOVING), WIDE),

@@ -152,12 +152,6 @@ def validator(name):
     )
 
 
-@pytest.mark.parametrize("name", DESCRIPTION["components"]["schemas"])
-def test_examples_of_the_description_fit_it(name):
-    for example in DESCRIPTION["components"]["schemas"][name].get("examples", []):
-        validator(name).validate(example)
-
-
 ITEM = "/v1/items/hats/03"
 
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from service import routes_search
 from service.direct import DirectRoute
 from service.schemas import EmbedResponse, SearchResponse
+from service.strict import StrictRoute
 
 ADDRESSES = (
     "/v1/search?limit=3&exclude=hats/03&exclude=bags/01",
-    "/v1/search?limit=2&limit=4",  # the last counts
     "/v1/search?limit=3&collapse=0.9&exact=true",
     "/v1/search",
 )
@@ -20,6 +20,9 @@ WRONG = (
     ("limit=x", "limit"),
     ("limi=3", "limi"),
     ("limi=3&limi=4", "limi"),
+    ("limit=2&limit=4", "limit"),
+    ("limit=0&limit=4", "limit"),
+    ("crop=0,0,1,1&crop=0,0,1,1", "crop"),
     ("filter={", "filter"),
     ("exclude=", "exclude"),
     ("limit=", "limit"),
@@ -28,7 +31,7 @@ WRONG = (
 
 def usual(client):
     """The framework's own route of the search, beside the direct one."""
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
     router.add_api_route(
         "/usual", routes_search.search, methods=["POST"], response_model=SearchResponse
     )

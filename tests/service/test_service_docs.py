@@ -7,13 +7,26 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service import schemas, schemas_jobs, schemas_models, schemas_sketches
+from service import (
+    schemas,
+    schemas_catalogue,
+    schemas_items,
+    schemas_jobs,
+    schemas_models,
+    schemas_search,
+    schemas_sketches,
+)
 from service.errors import TYPE_PREFIX, ServiceError
 from service.openapi import document, render
+from service.openapi_forms import BATCH_EXAMPLE, FORMS
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "service" / "README.md").read_text("utf-8")
+SCHEMAS = (
+    schemas, schemas_catalogue, schemas_items, schemas_jobs, schemas_models, schemas_search,
+    schemas_sketches,
+)  # fmt: skip
 GOLDEN = ROOT / "tests" / "golden" / "openapi.json"
 
 
@@ -66,25 +79,66 @@ def test_every_error_is_described_as_a_problem(client):
 
 MODELS = {
     name: model
-    for name, model in (
-        vars(schemas) | vars(schemas_models) | vars(schemas_jobs) | vars(schemas_sketches)
-    ).items()
+    for module in SCHEMAS
+    for name, model in vars(module).items()
     if isinstance(model, type)
     and issubclass(model, BaseModel)
     and "examples" in (model.model_config.get("json_schema_extra") or {})
 }
 
 
+def test_every_object_that_is_described_has_an_example(client):
+    described = document(client.app)["components"]["schemas"]
+    objects = {name for name, schema in described.items() if schema["type"] == "object"}
+    shown = {name for name in objects if described[name].get("examples")}
+
+    assert shown == objects
+    assert objects == (MODELS.keys() & objects) | FORMS.keys() | {"BatchForm"}
+
+
+def as_sent(model, example):
+    """What a model makes of an example, in which an object may stand for its own text."""
+    shown = model.model_validate_json(json.dumps(example), strict=True).model_dump(
+        mode="json", exclude_unset=True
+    )
+    return parsed({key: shown[key] for key in example})
+
+
+def parsed(node):
+    """The same with texts that are JSON objects as these objects."""
+    if isinstance(node, dict):
+        return {key: parsed(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [parsed(value) for value in node]
+    return json.loads(node) if isinstance(node, str) and node.startswith("{") else node
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_examples_are_valid_and_complete(name):
     model = MODELS[name]
     for example in model.model_config["json_schema_extra"]["examples"]:
-        read = model.model_validate_json(json.dumps(example), strict=True)
-        shown = read.model_dump(mode="json", exclude_unset=True)
-        assert {key: shown[key] for key in example} == example
+        assert as_sent(model, example) == parsed(example)
         assert {key for key, field in model.model_fields.items() if field.is_required()} <= set(
             example
         )
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_examples_of_forms_are_valid_and_complete(name):
+    form = FORMS[name]
+    texts = {key: value for key, value in form.example.items() if key not in form.files}
+    options = schemas_search.ExamplesQuery if name == "SearchForm" else form.options
+    assert texts
+    assert options.model_validate(texts).model_dump(exclude_unset=True) == texts
+    for field in form.files.keys() & form.example.keys():
+        assert isinstance(form.example[field], list) is form.files[field]
+    assert set(form.required) <= set(form.example)
+
+
+def test_the_example_of_a_batch_names_its_photo():
+    (item,) = json.loads(BATCH_EXAMPLE["items"])
+    read = schemas_items.BatchItem.model_validate_json(json.dumps(item), strict=True)
+    assert read.image in BATCH_EXAMPLE
 
 
 def test_real_answers_have_the_described_members(client, photos):

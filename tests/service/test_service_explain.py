@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from indexer.protocols import Item
 from indexer.torch_embedder import TorchEmbedder
 from models.training.weights import CONFIG
 from service.app import open_engine
+from service.links import item_path
 from service.routes_explain import prefers_json, quality
 from service.settings import Settings
 
@@ -109,6 +111,54 @@ def test_the_data_are_those_of_the_picture_and_of_a_search(able, photos):
         left = LEFT + column * (SIDE + 6)
         tile = whole[6 : 6 + SIDE, left : left + SIDE]
         assert np.array_equal(tile[:: SIDE // 8, :: SIDE // 8], picture_in(text))
+
+
+def test_an_item_is_explained_as_its_photo_is_and_is_none_of_the_nearest(able, photos):
+    asked = {"draws": 2, "nearest": 3, "seed": 5}
+    told = able.get("/v1/items/hats/03/explain", params=asked, headers=JSON)
+    assert told.status_code == 200, told.text
+    sent = {"params": asked, "content": photos["hats/03"], "headers": JSON}
+    by_photo = able.post("/v1/explain", **sent).json()
+    found = able.post("/v1/search", json={"item_id": "hats/03", "limit": 3}).json()["items"]
+    assert told.json() == {**by_photo, "items": found}
+    assert "hats/03" not in {item["id"] for item in found}
+    sheet = able.get("/v1/items/hats/03/explain", params=asked)
+    assert Image.open(io.BytesIO(sheet.content)).format == "PNG"
+    assert able.get("/v1/items/hats/03/explain?nearest=0", headers=JSON).json()["items"] == []
+
+
+def test_what_an_item_cannot_be_explained_with_is_told(able, check_problem):
+    check_problem(able.get("/v1/items/none/explain"), 404, "unknown-item")
+    for wrong in ("draws=0", "nearest=21", "crop=0,0,1,1", "url=a", "draws=1&draws=2"):
+        check_problem(able.get(f"/v1/items/hats/03/explain?{wrong}"), 422, "invalid-request")
+
+
+def test_an_item_whose_photo_is_gone_or_damaged_is_not_explained(
+    able, items, monkeypatch, tmp_path, check_problem
+):
+    item, _ = next(pair for pair in items if pair[0].id == "hats/03")
+    gone, damaged = tmp_path / "gone.png", tmp_path / "damaged.png"
+    damaged.write_bytes(Path(item.uri).read_bytes()[:300])
+    engine = able.app.state.niteru.searcher.engine
+    for path, told in ((gone, "cannot be read any more"), (damaged, "its photo is damaged")):
+        here = replace(item, uri=str(path))
+        monkeypatch.setattr(engine, "get", lambda ids, here=here: [here for _ in ids])
+        answer = able.get("/v1/items/hats/03/explain")
+        assert told in check_problem(answer, 404, "photo-missing")["detail"]
+        assert str(tmp_path) not in answer.text
+
+
+def test_an_id_that_ends_in_explain_has_a_path_of_its_own(explaining, learned, items):
+    names = ("hats/explain", "explain")
+    renamed = [(replace(item, id=n), row) for n, (item, row) in zip(names, items, strict=False)]
+    engine = ExactEngine(renamed, dim=learned.dim, fingerprint=learned.fingerprint)
+    client = explaining(engine=engine)
+    for name in names:
+        assert client.get(item_path(name)).json()["id"] == name
+        answer = client.get(f"{item_path(name)}/explain?draws=1&nearest=0")
+        assert answer.headers["content-type"] == "image/png"
+    refused = client.get("/v1/items/hats/explain").json()["detail"]
+    assert "For the item 'hats/explain' ask /v1/items/hats%2Fexplain." in refused
 
 
 def test_a_part_of_the_photo_is_explained_and_searched_with(able, photos):

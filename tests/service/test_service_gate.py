@@ -50,6 +50,42 @@ async def in_chunks(data, pauses=0.0):
         await asyncio.sleep(pauses)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/livez", "/healthz", "/readyz", "/metrics", "/v1/items/hats/03", "/v1/items/none",
+     "/v1/items/hats/03/image?side=32", "/v1/generations", "/v1/jobs", "/v1/nothing-here"],
+)  # fmt: skip
+def test_head_is_answered_as_get_without_a_body(serve, indexed_store, embedder, path):
+    from indexer.engines.faiss_engine import FaissEngine  # noqa: PLC0415
+
+    client = serve(engine=FaissEngine.open(indexed_store), store=indexed_store)
+    whole, head = client.get(path), client.request("HEAD", path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert whole.content
+    for name in ("content-type", "etag"):
+        assert head.headers.get(name) == whole.headers.get(name)
+    assert "x-request-id" in head.headers
+
+
+def test_a_size_of_thousands_of_digits_is_too_large(client, check_problem):
+    headers = {"content-length": "9" * 5000, "content-type": "image/png"}
+    answer = client.post("/v1/search", content=in_chunks(b"x"), headers=headers)
+    check_problem(answer, 413, "upload-too-large")
+
+
+def test_head_is_told_as_such(client, caplog):
+    with caplog.at_level(logging.INFO, "service.gate"):
+        client.request("HEAD", "/livez")
+    assert "HEAD '/livez' -> 200" in caplog.text
+    counted = client.get("/metrics").text
+    assert 'niteru_requests_total{method="HEAD",route="/livez",status="200"} 1.0' in counted
+
+
+def test_head_is_not_for_what_lasts_as_long_as_a_job_or_only_posts(client, check_problem):
+    assert client.request("HEAD", "/v1/jobs/none/events").status_code == 405
+    assert client.request("HEAD", "/v1/search").status_code == 405
+
+
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/embed", "/v1/nothing-here", "/readyz"])
 def test_an_announced_size_over_the_limit_is_refused_unread(client, check_problem, path):
     async def unread():

@@ -165,10 +165,18 @@ def test_options_are_checked(indexing, check_problem):
         ({"json": {"memory": "much"}}, 422, "invalid-request"),
         ({"json": {"memory": 0}}, 422, "invalid-request"),
         ({"params": {"memory": "0GB"}}, 422, "invalid-request"),
+        ({"params": {"memory": "9" * 400 + "GB"}}, 422, "invalid-request"),
+        ({"json": {"memory": "10000000000GB"}}, 422, "invalid-request"),
+        ({"json": {"memory": 2**63}}, 422, "invalid-request"),
         ({"content": b"x"}, 415, "unsupported-format"),
     ):
         check_problem(client.post("/v1/reindex", **given), status, slug)
     assert client.get("/v1/jobs").json()["jobs"] == []
+    told = check_problem(client.post("/v1/reindex?memory=much"), 422, "invalid-request")
+    assert told["errors"] == [
+        {"field": "memory", "message": "expected a whole number of bytes from 1, or 2GB, say, or "
+         "any; found 'much'."}
+    ]  # fmt: skip
 
 
 def test_one_run_at_a_time_and_searches_go_on(indexing, embedder, photos, check_problem):

@@ -35,12 +35,13 @@ def test_each_is_answered_as_alone(each_client, photos):
 def test_a_bad_one_fails_no_other(each_client, photos):
     response = each_client.post(
         "/v1/search/batch?limit=1",
-        files=images(photos["hats/03"], b"no image", photos["bags/01"][:150]),
+        files=images(photos["hats/03"], b"no image", photos["bags/01"][:150], b""),
         data={"item_ids": "nobody"},
     )
 
     answers = response.json()["answers"]
-    assert [answer["status"] for answer in answers] == [200, 415, 422, 404]
+    assert [answer["status"] for answer in answers] == [200, 415, 422, 422, 404]
+    assert "0 bytes were received" in answers[3]["detail"]
     assert answers[0]["items"][0]["id"] == "hats/03"
     assert all(answer["detail"] and not answer["items"] for answer in answers[1:])
 

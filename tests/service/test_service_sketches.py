@@ -148,6 +148,12 @@ def test_what_is_sent_is_scaled_to_the_size_of_the_training_drawings(pen):
         ("completions", {}, "0 drawings were sent; expected 1"),
         ("completions", {"sketch": {"strokes": [[0, 0, 2]]}}, "third column"),
         ("completions", {"sketch": {"strokes": [[1, 1, 0]], "lines": []}}, "has the keys"),
+        (
+            "completions",
+            {"sketch": {"lines": [[[0, 0], [1, 1]]], "svg": "M 0 0 L 9 9"}},
+            "one form",
+        ),
+        ("completions", {"sketch": "M 0 0" + " L 9 9" * 101_000}, "more than 100,000 points"),
         ("completions", {"sketch": {"pixels": [[1]]}}, "pixels"),
         ("completions", {"sketch": "no path"}, "sketch: "),
         ("completions", {"sketch": rows(A), "n": 13}, "at most 12"),

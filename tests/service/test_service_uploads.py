@@ -226,6 +226,19 @@ def test_settings_that_do_not_exist_are_refused_with_the_nearest(client, check_p
         assert "limti: There is no such parameter. Did you mean 'limit'?" in problem["detail"]
 
 
+def test_a_field_that_is_no_list_is_sent_once(client, check_problem, picture):
+    several = [("image", ("a", picture(0))), ("positives", ("b", picture(1)))]
+    for files in (several[:1], several):
+        for field in ("limit", "crop_unit", "filter"):
+            data = {field: ["1", "1"], "exclude": ["a", "b"]}
+            refused = client.post("/v1/search", files=files, data=data)
+            problem = check_problem(refused, 422, "invalid-request")
+            assert f"{field}: It stands 2 times in the form. Send it once." in problem["detail"]
+            assert problem["errors"][0]["field"] == field
+    twice = client.post("/v1/search", files=several[:1], data={"crop": ["0,0,1,1"] * 2})
+    check_problem(twice, 422, "invalid-request")
+
+
 def test_a_setting_sent_twice_is_refused(client, check_problem, picture):
     form = {"files": {"image": ("a", picture(0))}, "data": {"limit": "3"}}
     for response in (
@@ -242,7 +255,16 @@ def test_a_setting_sent_twice_is_refused(client, check_problem, picture):
         (b"{", "Invalid JSON"),
         (b"", "Invalid JSON"),
         (b"[]", "found '[]'"),
-        (b'{"limit": 3}', "item_id: Field required."),
+        (
+            b"{}",
+            "There is nothing to search with; expected one of 'item_id', 'url', or 'positives'",
+        ),
+        (b'{"limit": 3}', "There is nothing to search with"),
+        (b'{"item": "a"}', "item: There is no such parameter."),
+        (b'{"item_idd": "a"}', "Did you mean 'item_id'?"),
+        (b'{"item_id": "a", "url": "http://b.example"}', "There is item_id and url to search with"),
+        (b'{"url": "http://b.example", "negatives": ["a"]}', "There is negatives and url"),
+        (b'{"item_id": "hats/01", "filter": "{"}', "filter: The filter is no JSON"),
         (b'{"item_id": ""}', "item_id: String should have at least 1 character"),
         (b'{"item_id": 7}', "item_id: Input should be a valid string; found '7'."),
         (b'{"item_id": "\\ud800"}', "Invalid JSON"),

@@ -82,3 +82,77 @@ def test_a_batch_fetches_a_few_at_once_and_leaves_others_their_turn(fetching, si
 
     assert [one["status"] for one in told["answers"]] == [200] * 12
     assert len({str(one["items"]) for one in told["answers"]}) == 1
+
+
+def test_photos_at_urls_are_examples(fetching, site, photos):
+    for name in ("hats/01", "hats/02", "bags/03"):
+        site.answers[f"/{name}"] = [answer(photos[name])]
+    at = f"http://{HOST}:{site.port}"
+    client = fetching()
+    named = {
+        "positive_urls": [f"{at}/hats/01"],
+        "positives": ["bags/03"],
+        "negative_urls": [f"{at}/hats/02"],
+        "exclude": ["hats/01", "hats/02"],
+        "limit": 5,
+    }
+    expected = client.post(
+        "/v1/search",
+        json={"positives": ["hats/01", "bags/03"], "negatives": ["hats/02"], "limit": 5},
+    ).json()["items"]
+
+    for sent in ({"json": named}, {"data": named, "files": {"limit": (None, "5")}}):
+        if "data" in sent:
+            sent["data"] = {key: value for key, value in named.items() if key != "limit"}
+        told = client.post("/v1/search", **sent)
+        assert told.status_code == 200, told.text
+        assert told.json()["items"] == expected
+        assert told.json()["timings_ms"]["receive"] > 0
+    assert len(site.asked) == 4
+
+
+def test_each_example_at_a_url_has_its_own_crop(fetching, site, photos):
+    for name in ("hats/01", "hats/02"):
+        site.answers[f"/{name}"] = [answer(photos[name])]
+    at = f"http://{HOST}:{site.port}"
+    client = fetching()
+    boxes = [[0, 0, 0.5, 1], "0.5,0,1,1"]
+    named = {"positive_urls": [f"{at}/hats/01"], "negative_urls": [f"{at}/hats/02"], "limit": 5}
+    files = [("positives", ("a", photos["hats/01"])), ("negatives", ("b", photos["hats/02"]))]
+    sent = {"crop": ["0,0,0.5,1", boxes[1]], "limit": "5"}
+    expected = client.post("/v1/search", files=files, data=sent).json()["items"]
+
+    told = client.post("/v1/search", json={**named, "crop": boxes})
+
+    assert told.status_code == 200, told.text
+    assert told.json()["items"] == expected
+    alone = {"positive_urls": named["positive_urls"], "limit": 5}
+    one = client.post("/v1/search", json={**alone, "crop": boxes[0]}).json()["items"]
+    by_upload = client.post("/v1/search?limit=5&crop=0,0,0.5,1", content=photos["hats/01"])
+    assert one == by_upload.json()["items"]
+
+
+def test_what_is_wrong_with_examples_at_urls_is_told_before_any_is_fetched(
+    fetching, serve, site, photos, check_problem
+):
+    url = f"http://{HOST}:{site.port}/a.jpg"
+    site.answers["/a.jpg"] = [answer(photos["hats/03"])]
+    client = fetching()
+    for wrong, told in (
+        ({"negative_urls": [url]}, "positives: found 0"),
+        ({"positive_urls": [url] * 17}, "at most 16"),
+        ({"positive_urls": [url] * 9, "positives": ["hats/01"] * 8}, "found 17 photos and items"),
+        ({"positive_urls": [url], "limit": 1001}, "at most 1000"),
+        ({"positive_urls": [url], "crop": [[0, 0, 1, 1], [0, 0, 1, 1]]}, "found 2 for 1 photos"),
+        ({"positive_urls": [url], "crop": [0, 0, 1]}, "expected four numbers"),
+        ({"positive_urls": [url], "crop": [True, 0, 1, 1]}, "crop"),
+        ({"positive_urls": [url], "item_id": "hats/01"}, "item_id"),
+        ({"positive_urls": [url], "url": url}, "positive_urls"),
+    ):
+        problem = check_problem(client.post("/v1/search", json=wrong), 422, "invalid-request")
+        assert told in problem["detail"]
+    assert not site.asked
+    none = client.post("/v1/search", json={"positive_urls": [url, f"{url}/none"]})
+    check_problem(none, 502, "url-failed")
+    refused = serve().post("/v1/search", json={"positive_urls": [url]})
+    check_problem(refused, 422, "url-refused")

@@ -165,11 +165,22 @@ def test_what_a_batch_cannot_mean(shop, check_problem, body, field):
 
 
 @pytest.mark.parametrize("text", ["[]", '{"a": {}}', '{"a": NaN}', '{"a": 1e999}', "{", '{"a":[]}',
-                                  '{"a": 9223372036854775808}'])  # fmt: skip
+                                  '{"a": 9223372036854775808}', '{"a": "\\ud800"}',
+                                  '{"\\udfff": 1}'])  # fmt: skip
 def test_attributes_that_are_none(shop, picture, check_problem, text):
     response = shop.request("PUT", "/v1/items/x", content=picture(77), params={"attributes": text})
     assert check_problem(response, 422, "invalid-request")["errors"][0]["field"] == "attributes"
     assert shop.get("/v1/items/x").status_code == 404
+
+
+def test_a_field_of_a_batch_holds_one_photo(shop, picture, check_problem):
+    sent = [("p", ("a", picture(1))), ("p", ("b", picture(2)))]
+    body = {"items": json.dumps([{"id": "b1", "image": "p"}])}
+    problem = check_problem(
+        shop.post("/v1/items/batch", files=sent, data=body), 422, "invalid-request"
+    )
+    assert "p: It stands 2 times in the form" in problem["detail"]
+    assert shop.get("/v1/items/b1").status_code == 404
 
 
 def test_a_bad_photo_changes_nothing(shop, store, photos, check_problem):
