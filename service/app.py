@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from service import (
 )
 from service.awaited import AwaitedEngine
 from service.binding import check_address
+from service.ending import Ending
 from service.errors import (
     REQUEST_ID,
     ServiceError,
@@ -49,6 +51,7 @@ from service.keys import KeyCheck, Keys, read_keys
 from service.openapi import document
 from service.rates import RateLimit
 from service.schemas_search import SearchOptions
+from service.server import Server, end_of_process
 from service.settings import Settings, unknown_variables
 from service.state import State
 from service.succession import Succession
@@ -114,12 +117,14 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
     app.include_router(routes_page.router)
     app.mount("/page", routes_page.page_files())
     add_error_answers(app)
-    add_layers(app, settings, keys, note=state.metrics.note_request)
+    add_layers(app, settings, keys, note=state.metrics.note_request, ending=state.ending)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 
-def add_layers(app: FastAPI, settings: Settings, keys: Keys | None, *, note: Note) -> None:
+def add_layers(
+    app: FastAPI, settings: Settings, keys: Keys | None, *, note: Note, ending: Ending
+) -> None:
     """Put around the application what every request goes through, the innermost first."""
     if settings.rate_limit is not None:
         app.add_middleware(RateLimit, per_minute=settings.rate_limit, keyed=keys is not None)
@@ -139,6 +144,7 @@ def add_layers(app: FastAPI, settings: Settings, keys: Keys | None, *, note: Not
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout=settings.request_timeout,
         note=note,
+        ending=ending,
     )
 
 
@@ -267,7 +273,7 @@ def announce(state: State) -> None:
 
 
 def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None = None) -> None:
-    """Serve until interrupted; requests that were begun are finished first.
+    """Serve until a signal; what was taken is finished first, see ``service.ending``.
 
     Args:
         settings: See ``service.settings``.
@@ -291,12 +297,18 @@ def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None 
     announce(app.state.niteru)
     if app.state.niteru.decoders is not None:
         app.state.niteru.decoders.warm()
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         log_config=None,  # uvicorn's lines go where ours go
         access_log=False,  # the gate writes one line per request, with its id
         server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.request_timeout),
+        timeout_graceful_shutdown=math.ceil(settings.request_timeout) + 1,
     )
+    ending = app.state.niteru.ending
+    server = Server(config, ending=ending, drain_seconds=settings.drain_seconds)
+    server.run()
+    if not server.started:
+        sys.exit(1)
+    end_of_process()

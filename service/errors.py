@@ -33,6 +33,7 @@
     ├── CannotReindexError      501  the server was told of no catalogue
     ├── NotReadyError           503  there is no index to search yet
     ├── StoreUnavailableError   503  the store cannot be read at the moment
+    ├── ShuttingDownError       503  the server is about to end
     └── TookTooLongError        504  the work did not end in time
 
 An error is raised where it is found and knows nothing of HTTP but its status. Problems follow RFC
@@ -276,6 +277,19 @@ class StoreUnavailableError(ServiceError):
     """The store cannot be read; the log says why, the client need not know its paths."""
 
     status, slug, title = 503, "store-unavailable", "The store cannot be read"
+
+
+class ShuttingDownError(ServiceError):
+    """The server is about to end, and begins nothing new."""
+
+    status, slug, title = 503, "shutting-down", "The server is shutting down"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server is about to end and begins nothing new. Ask again in some seconds: another "
+            "one, or this one when it has been started again.",
+            headers={"Retry-After": "5"},
+        )
 
 
 class TookTooLongError(ServiceError):

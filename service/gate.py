@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.ending import Ending
 from service.errors import (
     ARRIVED,
     REQUEST_ID,
@@ -49,8 +50,10 @@ class Gate:
         max_upload_bytes: int,
         request_timeout: float,
         note: Note = lambda *_: None,
+        ending: Ending | None = None,
     ) -> None:
         self.app = app
+        self.ending = ending
         self.note = note
         self.max_upload_bytes = max_upload_bytes
         self.request_timeout = request_timeout
@@ -61,7 +64,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = Exchange(scope, receive, send, self.max_upload_bytes)
+        exchange = Exchange(scope, receive, send, self.max_upload_bytes, self.ending)
         try:
             await self.answer(exchange)
         finally:
@@ -117,8 +120,16 @@ def route_of(scope: Scope) -> str | None:
 class Exchange:
     """One request and its answer, watched on their way through."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_upload_bytes: int) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        max_upload_bytes: int,
+        ending: Ending | None = None,
+    ) -> None:
         self.scope = scope
+        self.ending = ending
         self.max_upload_bytes = max_upload_bytes
         self.deadline: asyncio.Timeout | None = None
         self.status: int | None = None
@@ -175,7 +186,10 @@ class Exchange:
         """Pass a message on, with the request's id in its header."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message).setdefault(REQUEST_ID_HEADER, self.request_id)
+            headers = MutableHeaders(scope=message)
+            headers.setdefault(REQUEST_ID_HEADER, self.request_id)
+            if self.ending is not None and self.ending.begun:
+                headers["Connection"] = "close"  # the client is to go on elsewhere
             # From here on the speed is the client's: a large photo may take its time.
             if self.deadline is not None:
                 with suppress(RuntimeError):  # the time ran out just now

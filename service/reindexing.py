@@ -34,7 +34,8 @@ from service.errors import (
     ReindexRunningError,
     UnknownWeightsError,
 )
-from service.jobs import Job, Jobs, StoppedError
+from service.job import Job, StoppedError
+from service.jobs import Jobs
 from service.schemas_jobs import ReindexResponse
 
 logger = logging.getLogger(__name__)

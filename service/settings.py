@@ -187,6 +187,11 @@ class Settings(BaseSettings):
         description="Seconds until a request is given up: 408 if its body had not yet arrived, "
         "504 otherwise.",
     )
+    drain_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=0.0,
+        description="Seconds for which a server that was asked to end still takes requests, while "
+        "`/readyz` is 503: time for a load balancer to notice.",
+    )
     max_pictures: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=64, description="Pictures that one call of a model may draw, or score."
     )

@@ -15,6 +15,7 @@ from models.images import Crop
 from service.batching import Admission, Batcher
 from service.cropping import crop_of, refuse_crop
 from service.decoding import Decoders
+from service.ending import Ending
 from service.errors import InvalidRequestError, NotReadyError, UrlRefusedError
 from service.fetching import Fetcher
 from service.jobs import Jobs
@@ -61,6 +62,7 @@ class State:
         self.metrics = Metrics(searcher, self.admission)
         self.fetcher = fetcher_of(settings)
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
+        self.ending = Ending(self.jobs.begin_no_more)
         self.take(settings, searcher)
         self.reindexer.recall()
 
