@@ -1,4 +1,4 @@
-"""Which addresses of the network a server may be sent to by a stranger: public ones only."""
+"""Addresses of the network: to which a server may be sent by a stranger (public ones only)."""
 
 import ipaddress
 
@@ -35,3 +35,18 @@ def behind(address: Address) -> Address:
         if address in NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address
+
+
+def check_network(text: str) -> str:
+    """An address, or a network as CIDR, itself.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(
+            f"'{text}' is no address such as 127.0.0.1 and no network such as 10.0.0.0/8: {error}"
+        ) from error
+    return text

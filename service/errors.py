@@ -27,6 +27,7 @@
     ├── UnableModelError        422  the model cannot do what is asked of it
     ├── OverloadedError         429  as many requests as allowed are being worked on
     ├── TooManyRequestsError    429  the client has asked too often
+    ├── InternalError           500  a fault of the server
     ├── UrlFailedError          502  the photo did not come from its address
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── CannotGenerateError     501  the server has nothing that runs models: no torch
@@ -247,6 +248,17 @@ class TooManyRequestsError(ServiceError):
     """The client has made more requests than it may."""
 
     status, slug, title = 429, "too-many-requests", "Too many requests"
+
+
+class InternalError(ServiceError):
+    """A fault of the server; the log says which."""
+
+    status, slug, title = 500, "internal-error", "The server failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is a fault of the server. Its log says more under the request_id of this answer."
+        )
 
 
 class CannotExplainError(ServiceError):

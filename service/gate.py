@@ -23,6 +23,7 @@ from service.ending import Ending
 from service.errors import (
     ARRIVED,
     REQUEST_ID,
+    InternalError,
     ServiceError,
     SlowUploadError,
     TookTooLongError,
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "x-request-id"
 LINGER_SECONDS = 5.0
+LOGGED = 1000  # letters of a path
 PREFIX = "/v1"
 # A client's own id is taken over only if it cannot break a log line.
 Note = Callable[[str, str | None, int, float], None]  # method, route, status, seconds
@@ -75,7 +77,7 @@ class Gate:
                 "%s %s -> %s in %.1f ms [%s]",
                 scope["method"],
                 # Quoted, because a path may hold a line break.
-                ascii(scope["path"]),
+                ascii(scope["path"][:LOGGED]),
                 exchange.status,
                 1000 * seconds,
                 exchange.request_id,
@@ -94,6 +96,11 @@ class Gate:
             if exchange.deadline is None or not exchange.deadline.expired():
                 raise
             await exchange.refuse(self.late(body_complete=exchange.body_complete))
+        except Exception:
+            if exchange.status is not None:
+                raise  # half an answer: the connection is closed
+            logger.exception("[%s] Unforeseen error", exchange.request_id)
+            await exchange.refuse(InternalError())
         await exchange.finish()
 
     def late(self, *, body_complete: bool) -> ServiceError:
@@ -151,7 +158,7 @@ class Exchange:
         return {
             "request_id": self.request_id,
             "method": self.scope["method"],
-            "path": self.scope["path"],
+            "path": self.scope["path"][:LOGGED],
             "route": route_of(self.scope),
             "status": self.status,
             "milliseconds": round(1000 * seconds, 3),

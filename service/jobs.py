@@ -93,7 +93,8 @@ class Jobs:
             job = self._jobs.get(job_id)
         if job is None:
             raise UnknownJobError(
-                f"There is no job '{job_id[:100]}' (any more). The last ones stand at /v1/jobs."
+                f"There is no job '{job_id[:100]}' (any more) of this server. The last "
+                "ones stand at /v1/jobs."
             )
         return job
 

@@ -5,6 +5,8 @@ are stopped, and every answer closes its connection. For ``drain_seconds`` reque
 so that a load balancer can notice. Then the server stops listening: connections that wait to be
 accepted are accepted, those that are open have a moment for a request that is on its way, and what
 was taken is answered. A second signal ends the process at once, as if there were no handler.
+
+Uvicorn lets the head of a request be as long and as slow as a client likes; here both are bounded.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.ending import Ending
 
@@ -28,6 +31,44 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # For requests that were sent over an open connection before their client could know.
 LINGER_SECONDS = 0.5
 LOOK_SECONDS = 0.05
+HEAD_BYTES, HEAD_SECONDS = 1 << 16, 20.0  # of the line and the headers of a request
+
+
+class Bounded(HttpToolsProtocol):
+    """Uvicorn's protocol, which bounds neither the head of a request nor the time it takes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request, but not for ever."""
+        super().connection_made(transport)
+        self.head_bytes: int | None = 0  # of a head that is arriving; None within a body
+        self.head_timer = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self.head_timer.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Begin to count, and to wait."""
+        self.head_timer.cancel()
+        self.head_timer = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)
+        if self.head_bytes is None:
+            self.head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self.head_timer.cancel()
+        self.head_bytes = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the head of the request has become too long."""
+        if self.head_bytes is not None:
+            self.head_bytes += len(data)
+        super().data_received(data)
+        if self.head_bytes is not None and self.head_bytes > HEAD_BYTES:
+            self.send_400_response(f"The head of the request is longer than {HEAD_BYTES:,} bytes.")
 
 
 class Server(uvicorn.Server):

@@ -119,6 +119,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, bytes]) -
     return folder
 
 
+@pytest.fixture
+def many(tmp_path: Path, photos: dict[str, bytes]) -> Path:
+    """A catalogue that takes some seconds: photos that differ in a byte that no decoder reads."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(600):
+        data = photos["hats/03"] + str(number).encode()
+        (folder / f"{number}.png").write_bytes(data)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def vectors(embedder: Embedder, photos: dict[str, bytes]) -> dict[str, np.ndarray]:
     return {

@@ -251,17 +251,6 @@ def test_a_second_signal_ends_it_at_once(server, photos):
         assert process.wait(timeout=5) == -signal.SIGTERM
 
 
-@pytest.fixture
-def many(tmp_path, photos):
-    """A catalogue that takes some seconds: photos that differ in a byte that no decoder reads."""
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(600):
-        data = photos["hats/03"] + str(number).encode()
-        (folder / f"{number}.png").write_bytes(data)
-    return folder
-
-
 def told_of(stream):
     """What the events of a stream say, one after the other."""
     for line in stream.iter_lines():

@@ -211,6 +211,7 @@ def test_a_request_is_logged_in_one_line(client, caplog):
 def test_an_unforeseen_error_is_a_500_that_tells_nothing(
     serve, exact, check_problem, picture, caplog
 ):
+    caplog.set_level(logging.INFO)
     client = serve(engine=Broken(exact, RuntimeError("secret /path/of/ours")))
 
     response = client.post("/v1/search", content=picture(0))
@@ -221,6 +222,8 @@ def test_an_unforeseen_error_is_a_500_that_tells_nothing(
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert problem["request_id"] in record.getMessage()
     assert "secret /path/of/ours" in caplog.text
+    assert "POST '/v1/search' -> 500 in" in caplog.text
+    assert 'route="/v1/search",status="500"} 1.0' in client.get("/metrics").text
     assert client.get("/livez").status_code == 200
 
 
