@@ -27,7 +27,7 @@ async def ready(state: Shared) -> Ready:
     state.ending.check()
     searcher = state.searcher
     try:
-        answer = await state.run(searcher.probe)
+        answer = await state.probe()
     except NotReadyError as error:
         if searcher.refused is None:
             raise

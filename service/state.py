@@ -95,6 +95,7 @@ class State:
             runtime=settings.runtime,
             weights=settings.weights,
         )
+        self.probing: asyncio.Future[Answer] | None = None
         self.shelf = Shelf(
             settings.store, searcher.engine, fingerprint=fingerprint, refresh=searcher.refresh
         )
@@ -128,6 +129,15 @@ class State:
             return work()
 
         return await asyncio.get_running_loop().run_in_executor(self.threads, run)
+
+    async def probe(self) -> Answer:
+        """Search with an empty picture. Whoever asks while one searches waits for that answer.
+
+        Nobody needs a key for this, so it must cost no more however many ask.
+        """
+        if self.probing is None or self.probing.done():
+            self.probing = asyncio.ensure_future(self.run(self.searcher.probe))
+        return await asyncio.shield(self.probing)
 
     async def embed(self, data: bytes, watch: Stopwatch, crop: Crop | None = None) -> Vectors:
         """The vector (dim,) of an image file, or of a part of the image."""

@@ -121,12 +121,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, bytes]) -
 
 @pytest.fixture
 def many(tmp_path: Path, photos: dict[str, bytes]) -> Path:
-    """A catalogue that takes some seconds: photos that differ in a byte that no decoder reads."""
+    """A catalogue that takes some seconds: photos that differ in bytes that no decoder reads."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(600):
-        data = photos["hats/03"] + str(number).encode()
-        (folder / f"{number}.png").write_bytes(data)
+    for number in range(1500):
+        (folder / f"{number}.png").write_bytes(photos["hats/03"] + str(number).encode())
     return folder
 
 

@@ -87,8 +87,9 @@ def begun(clients, count):
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("drain", [0.0, 0.5])
 def test_what_was_taken_is_answered_while_the_server_ends(
-    tmp_path, publish, entries, embedder, picture, photos
+    tmp_path, publish, entries, embedder, picture, photos, drain
 ):
     store, photo, put = tmp_path / "store", photos["hats/03"], []
     publish(store, entries, embedder)
@@ -108,7 +109,7 @@ def test_what_was_taken_is_answered_while_the_server_ends(
         return http.get("/readyz", headers=headers)
 
     with ExitStack() as stack:
-        address, process = stack.enter_context(running(store, decoders=1, drain_seconds=0.5))
+        address, process = stack.enter_context(running(store, decoders=1, drain_seconds=drain))
         with read_aside(process) as log:
             asking = [Asking(address, search) for _ in range(3)]
             asking += [Asking(address, search, keep=False) for _ in range(3)]
@@ -125,7 +126,8 @@ def test_what_was_taken_is_answered_while_the_server_ends(
     for client in (*asking, probing):
         check(client, told)
     assert {kind for client in asking for kind in client.refusals} == set()
-    assert set(probing.refusals) == {"urn:niteru:problem:shutting-down"}
+    assert set(probing.refusals) <= {"urn:niteru:problem:shutting-down"}
+    assert probing.refusals or not drain
     assert len(put) >= 3
     with closing(FaissEngine.open(store)) as engine:
         assert [item.id for item in engine.get(put)] == put
@@ -264,11 +266,11 @@ def test_an_indexing_is_stopped_and_gone_on_with_by_the_next_server(
     store = tmp_path / "store"
     publish(store, entries, embedder)
     with running(store, catalogue=str(many), decoders=1) as (address, process):
-        with httpx.Client(base_url=address, timeout=GRACE) as http:
+        with httpx.Client(base_url=address, timeout=3 * GRACE) as http:
             job = http.post("/v1/reindex").json()
             with http.stream("GET", job["events"]) as stream:
                 events = told_of(stream)
-                while next(events).get("done", 0) < 64:
+                while next(events).get("done", 0) == 0:
                     pass
                 process.terminate()
                 *_, last = events
@@ -282,10 +284,10 @@ def test_an_indexing_is_stopped_and_gone_on_with_by_the_next_server(
             assert found["id"] == job["id"]
             assert found["problem"]["type"] == "urn:niteru:problem:reindex-interrupted"
             again = http.post("/v1/reindex").json()
-            until = time.monotonic() + 60
+            until = time.monotonic() + 3 * GRACE
             while (ends := http.get(again["url"]).json())["state"] in ("waiting", "running"):
                 assert time.monotonic() < until
                 time.sleep(0.05)
             report = http.get(ends["result"]).json()
-        assert report["unchanged"] >= 64
-        assert report["embedded"] + report["unchanged"] == 600
+        assert report["unchanged"] > 0
+        assert report["embedded"] + report["unchanged"] == len(list(many.iterdir()))

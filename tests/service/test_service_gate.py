@@ -19,11 +19,13 @@ class Stuck:
 
     def __init__(self, embedder, seconds):
         self.embedder, self.seconds = embedder, seconds
+        self.calls = 0
 
     def __getattr__(self, name):
         return getattr(self.embedder, name)
 
     def embed(self, pixels):
+        self.calls += 1
         time.sleep(self.seconds)
         return self.embedder.embed(pixels)
 
@@ -186,6 +188,16 @@ def test_one_request_too_many_is_429_and_is_told_when_to_come_back(
             assert response.headers["retry-after"] == "1"
     assert client.get("/livez").status_code == 200
     assert client.post("/v1/search", content=picture(0)).status_code == 200
+
+
+def test_many_who_ask_whether_it_is_ready_cost_one_search(serve, embedder):
+    stuck = Stuck(embedder, 0.2)
+    client = serve(embedder=stuck)
+    answers = client.together([{"method": "GET", "url": "/readyz"}] * 20)
+    assert [answer.json()["status"] for answer in answers] == ["ready"] * 20
+    assert stuck.calls <= 2
+    assert client.get("/readyz").status_code == 200  # and a later one asks again
+    assert stuck.calls <= 3
 
 
 def test_request_ids_are_taken_over_if_they_are_plain(client):
