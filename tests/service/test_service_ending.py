@@ -70,8 +70,13 @@ def read_aside(process):
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(process.stderr), daemon=True)
     reader.start()
-    yield lines
-    reader.join(GRACE)
+    try:
+        yield lines
+    except BaseException:
+        process.kill()  # else the reader would wait for it
+        raise
+    finally:
+        reader.join(GRACE)
 
 
 def ended(process):
@@ -279,7 +284,7 @@ def test_an_indexing_is_stopped_and_gone_on_with_by_the_next_server(
     assert last["state"] == "cancelled"
 
     with running(store, catalogue=str(many), decoders=1) as (address, process):
-        with httpx.Client(base_url=address, timeout=GRACE) as http:
+        with read_aside(process), httpx.Client(base_url=address, timeout=GRACE) as http:
             (found,) = http.get("/v1/jobs").json()["jobs"]
             assert found["id"] == job["id"]
             assert found["problem"]["type"] == "urn:niteru:problem:reindex-interrupted"
@@ -287,7 +292,8 @@ def test_an_indexing_is_stopped_and_gone_on_with_by_the_next_server(
             until = time.monotonic() + 3 * GRACE
             while (ends := http.get(again["url"]).json())["state"] in ("waiting", "running"):
                 assert time.monotonic() < until
-                time.sleep(0.05)
+                time.sleep(0.1)
             report = http.get(ends["result"]).json()
+            process.kill()
         assert report["unchanged"] > 0
         assert report["embedded"] + report["unchanged"] == len(list(many.iterdir()))

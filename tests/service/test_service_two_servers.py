@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from threading import Thread
 
 import httpx
 import pytest
@@ -22,7 +23,13 @@ def two(tmp_path, publish, entries, embedder, request):
     with ExitStack() as stack:
         clients = []
         for _ in range(2):
-            address, _ = stack.enter_context(running(store, catalogue=str(folder), decoders=1))
+            server = running(store, catalogue=str(folder), decoders=1)
+            address, process = stack.enter_context(server)
+            # Its log is read, so that it never waits for somebody who does.
+            reader = Thread(target=process.stderr.read, daemon=True)
+            reader.start()
+            stack.callback(reader.join, 10)
+            stack.callback(process.kill)
             clients.append(stack.enter_context(httpx.Client(base_url=address, timeout=100)))
         for client in clients:
             assert client.get("/readyz").json()["generation"] == generation
@@ -152,6 +159,7 @@ def test_one_of_two_indexes_and_the_other_says_which_job_that_is(two):
     deadline = time.monotonic() + 200
     while one.get(job["url"]).json()["done"] == 0:
         assert time.monotonic() < deadline
+        time.sleep(0.1)
     for _ in range(3):
         refused = other.post("/v1/reindex")
         assert refused.status_code == 409, refused.text
