@@ -36,6 +36,7 @@ REPORTS = "reports"
 # committed, so it does not wait longer than this for them.
 COMMIT_RECORDS = 256
 COMMIT_SECONDS = 1.0
+MOMENT = 2.0  # seconds to wait for somebody who writes a few items
 
 
 def index_catalogue(
@@ -88,7 +89,7 @@ def index_catalogue(
     total = count_entries(catalogue, progress)
     files = files or LocalFileSystem()
     generations = generations or LocalGenerations(store, clock, files)
-    with open_writer(store) as writer, closing(ReaderPool(writer.store)) as pool:
+    with open_writer(store, wait=MOMENT) as writer, closing(ReaderPool(writer.store)) as pool:
         run = Run(
             catalogue=catalogue, writer=writer, pool=pool, embedder=embedder, total=total,
             progress=progress, should_stop=should_stop, clock=clock, files=files,

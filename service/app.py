@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -37,19 +38,20 @@ from service import (
 )
 from service.awaited import AwaitedEngine
 from service.binding import check_address
+from service.ending import Ending
 from service.errors import (
     REQUEST_ID,
     ServiceError,
     StoreUnavailableError,
-    problem,
     service_problem,
     status_problem,
 )
-from service.gate import REQUEST_ID_HEADER, Gate, Note
+from service.gate import Gate, Note
 from service.keys import KeyCheck, Keys, read_keys
 from service.openapi import document
 from service.rates import RateLimit
 from service.schemas_search import SearchOptions
+from service.server import Bounded, Server, end_of_process
 from service.settings import Settings, unknown_variables
 from service.state import State
 from service.succession import Succession
@@ -58,6 +60,8 @@ from service.uploads import invalid
 logger = logging.getLogger(__name__)
 
 API_VERSION = "1"
+# What a page of another origin may read beside what it always may.
+EXPOSED = ["X-Request-Id", "Location", "Retry-After", "ETag", "RateLimit", "RateLimit-Policy"]
 
 
 def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> FastAPI:
@@ -116,32 +120,36 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
     app.include_router(routes_page.router)
     app.mount("/page", routes_page.page_files())
     add_error_answers(app)
-    add_layers(app, settings, keys, note=state.metrics.note_request)
+    add_layers(app, settings, keys, note=state.metrics.note_request, ending=state.ending)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 
-def add_layers(app: FastAPI, settings: Settings, keys: Keys | None, *, note: Note) -> None:
+def add_layers(
+    app: FastAPI, settings: Settings, keys: Keys | None, *, note: Note, ending: Ending
+) -> None:
     """Put around the application what every request goes through, the innermost first."""
     if settings.rate_limit is not None:
         app.add_middleware(RateLimit, per_minute=settings.rate_limit, keyed=keys is not None)
     if keys is not None:
         app.add_middleware(KeyCheck, keys=keys)
-    if settings.cors_origins:
-        # Around the keys: a browser asks for permission before it sends one.
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "Prefer"],
-            expose_headers=["X-Request-Id", "Location", "Retry-After"],
-        )
     app.add_middleware(
         Gate,
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout=settings.request_timeout,
         note=note,
+        ending=ending,
     )
+    if settings.cors_origins:
+        # Around all: a browser asks for permission before it sends a key, and a page may read why
+        # something was refused, whoever refused it.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "Prefer"],
+            expose_headers=EXPOSED,
+        )
 
 
 def add_error_answers(app: FastAPI) -> None:
@@ -183,18 +191,6 @@ def add_error_answers(app: FastAPI) -> None:
         logger.info("[%s] The client left while it was sending.", request_id(request))
         return Response(status_code=400)  # read by nobody
 
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        logger.error("[%s] Unforeseen error", request_id(request), exc_info=error)
-        return problem(
-            request,
-            500,
-            "internal-error",
-            "The server failed",
-            "This is a fault of the server. Its log says more under the request_id of this answer.",
-            headers={REQUEST_ID_HEADER: request_id(request)},
-        )
-
 
 def request_id(request: Request) -> str:
     """The id under which the log knows this request."""
@@ -229,7 +225,7 @@ class JsonLines(logging.Formatter):
         line |= {"message": record.getMessage(), **getattr(record, "told", {})}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)  # in ASCII: one line, whatever the locale
 
 
 def plainly_named(record: logging.LogRecord) -> bool:
@@ -246,6 +242,7 @@ def start_logging(form: Literal["text", "json"] = "text") -> None:
     handler.addFilter(plainly_named)
     handler.setFormatter(JsonLines() if form == "json" else text)
     logging.basicConfig(handlers=[handler])
+    logging.captureWarnings(capture=True)  # else they are lines of another form
     for name in ("service", "indexer", "models", "uvicorn"):
         logging.getLogger(name).setLevel(logging.INFO)
     # It warns of every odd byte in a form; the gate's line says what came of it.
@@ -269,7 +266,7 @@ def announce(state: State) -> None:
 
 
 def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None = None) -> None:
-    """Serve until interrupted; requests that were begun are finished first.
+    """Serve until a signal; what was taken is finished first, see ``service.ending``.
 
     Args:
         settings: See ``service.settings``.
@@ -293,12 +290,22 @@ def run_server(settings: Settings, *, embedder: Embedder, engine: Engine | None 
     announce(app.state.niteru)
     if app.state.niteru.decoders is not None:
         app.state.niteru.decoders.warm()
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
+        http=Bounded,
         host=settings.host,
         port=settings.port,
         log_config=None,  # uvicorn's lines go where ours go
         access_log=False,  # the gate writes one line per request, with its id
         server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.request_timeout),
+        # Believed of nobody else: who writes the header decides whose requests are counted.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=math.ceil(settings.request_timeout) + 1,
     )
+    ending = app.state.niteru.ending
+    server = Server(config, ending=ending, drain_seconds=settings.drain_seconds)
+    server.run()
+    if not server.started:
+        sys.exit(1)
+    end_of_process()

@@ -9,7 +9,8 @@ import indexer.errors
 from indexer.engines.choice import EngineChoice
 from indexer.garbage import Garbage, OfEmbedder, collect, find_garbage
 from service.errors import CollectingFailedError, StoreBusyError
-from service.jobs import Job, Jobs, StoppedError
+from service.job import Job, StoppedError
+from service.jobs import Jobs
 from service.reindexing import LANE
 from service.schemas_jobs import CollectOptions, CollectResponse, OldGeneration, UnneededVectors
 

@@ -27,12 +27,14 @@
     ├── UnableModelError        422  the model cannot do what is asked of it
     ├── OverloadedError         429  as many requests as allowed are being worked on
     ├── TooManyRequestsError    429  the client has asked too often
+    ├── InternalError           500  a fault of the server
     ├── UrlFailedError          502  the photo did not come from its address
     ├── CannotExplainError      501  the server has nothing that draws: no weights, or no torch
     ├── CannotGenerateError     501  the server has nothing that runs models: no torch
     ├── CannotReindexError      501  the server was told of no catalogue
     ├── NotReadyError           503  there is no index to search yet
     ├── StoreUnavailableError   503  the store cannot be read at the moment
+    ├── ShuttingDownError       503  the server is about to end
     └── TookTooLongError        504  the work did not end in time
 
 An error is raised where it is found and knows nothing of HTTP but its status. Problems follow RFC
@@ -254,6 +256,17 @@ class TooManyRequestsError(ServiceError):
     status, slug, title = 429, "too-many-requests", "Too many requests"
 
 
+class InternalError(ServiceError):
+    """A fault of the server; the log says which."""
+
+    status, slug, title = 500, "internal-error", "The server failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is a fault of the server. Its log says more under the request_id of this answer."
+        )
+
+
 class CannotExplainError(ServiceError):
     """The server searches, but has nothing that draws: no fitting weights, or no torch."""
 
@@ -282,6 +295,19 @@ class StoreUnavailableError(ServiceError):
     """The store cannot be read; the log says why, the client need not know its paths."""
 
     status, slug, title = 503, "store-unavailable", "The store cannot be read"
+
+
+class ShuttingDownError(ServiceError):
+    """The server is about to end, and begins nothing new."""
+
+    status, slug, title = 503, "shutting-down", "The server is shutting down"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server is about to end and begins nothing new. Ask again in some seconds: another "
+            "one, or this one when it has been started again.",
+            headers={"Retry-After": "5"},
+        )
 
 
 class TookTooLongError(ServiceError):

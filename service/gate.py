@@ -19,9 +19,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.ending import Ending
 from service.errors import (
     ARRIVED,
     REQUEST_ID,
+    InternalError,
     ServiceError,
     SlowUploadError,
     TookTooLongError,
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "x-request-id"
 LINGER_SECONDS = 5.0
+LOGGED = 1000  # letters of a path
 PREFIX = "/v1"
 ENDLESS = "/events"  # the end of a path whose answer lasts as long as a job
 # A client's own id is taken over only if it cannot break a log line.
@@ -51,8 +54,10 @@ class Gate:
         max_upload_bytes: int,
         request_timeout: float,
         note: Note = lambda *_: None,
+        ending: Ending | None = None,
     ) -> None:
         self.app = app
+        self.ending = ending
         self.note = note
         self.max_upload_bytes = max_upload_bytes
         self.request_timeout = request_timeout
@@ -67,7 +72,9 @@ class Gate:
         if method == "HEAD" and not scope["path"].endswith(ENDLESS):
             # The framework's routes do not answer it, and monitors ask with it whether all is well.
             scope = {**scope, "method": "GET"}
-        exchange = Exchange(scope, receive, send, self.max_upload_bytes, bare=method == "HEAD")
+        exchange = Exchange(
+            scope, receive, send, self.max_upload_bytes, self.ending, bare=method == "HEAD"
+        )
         try:
             await self.answer(exchange)
         finally:
@@ -78,7 +85,7 @@ class Gate:
                 "%s %s -> %s in %.1f ms [%s]",
                 method,
                 # Quoted, because a path may hold a line break.
-                ascii(scope["path"]),
+                ascii(scope["path"][:LOGGED]),
                 exchange.status,
                 1000 * seconds,
                 exchange.request_id,
@@ -97,6 +104,11 @@ class Gate:
             if exchange.deadline is None or not exchange.deadline.expired():
                 raise
             await exchange.refuse(self.late(body_complete=exchange.body_complete))
+        except Exception:
+            if exchange.status is not None:
+                raise  # half an answer: the connection is closed
+            logger.exception("[%s] Unforeseen error", exchange.request_id)
+            await exchange.refuse(InternalError())
         await exchange.finish()
 
     def late(self, *, body_complete: bool) -> ServiceError:
@@ -124,11 +136,18 @@ class Exchange:
     """One request and its answer, watched on their way through; a ``bare`` one has no body."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, max_upload_bytes: int, *,
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        max_upload_bytes: int,
+        ending: Ending | None = None,
+        *,
         bare: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.bare = bare
         self.scope = scope
+        self.ending = ending
         self.max_upload_bytes = max_upload_bytes
         self.deadline: asyncio.Timeout | None = None
         self.status: int | None = None
@@ -150,7 +169,7 @@ class Exchange:
         return {
             "request_id": self.request_id,
             "method": method,
-            "path": self.scope["path"],
+            "path": self.scope["path"][:LOGGED],
             "route": route_of(self.scope),
             "status": self.status,
             "milliseconds": round(1000 * seconds, 3),
@@ -185,7 +204,10 @@ class Exchange:
         """Pass a message on, with the request's id in its header."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message).setdefault(REQUEST_ID_HEADER, self.request_id)
+            headers = MutableHeaders(scope=message)
+            headers.setdefault(REQUEST_ID_HEADER, self.request_id)
+            if self.ending is not None and self.ending.begun:
+                headers["Connection"] = "close"  # the client is to go on elsewhere
             # From here on the speed is the client's: a large photo may take its time.
             if self.deadline is not None:
                 with suppress(RuntimeError):  # the time ran out just now

@@ -100,6 +100,12 @@ def roles(entries: Iterable[tuple[str, str]]) -> dict[bytes, Role]:
     return found
 
 
+def path_of(scope: Scope) -> str:
+    """What a request asks for, without the prefix under which the application stands."""
+    path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(prefix) if prefix and within(path, (prefix,)) else path
+
+
 def role_needed(method: str, path: str) -> Role | None:
     """The least role that may make a call, None if anybody may."""
     if method in READING and (path in OPEN or within(path, (PAGE,))):
@@ -143,7 +149,7 @@ class KeyCheck:
 
     def refusal(self, scope: Scope) -> ServiceError | None:
         """Why a request may not be made, None if it may."""
-        needed = role_needed(scope["method"], scope["path"])
+        needed = role_needed(scope["method"], path_of(scope))
         if needed is None:
             return None
         key = key_of(Headers(scope=scope))

@@ -9,7 +9,8 @@
     niteru_index_age_seconds                         since the index that answers was begun
     niteru_generation_refused                        1 if a newer index was published and refused
 
-Routes are patterns, never paths, so that clients cannot make new series. Several processes over one
+Routes are patterns, never paths, and methods those that are known, so that clients cannot make new
+series. Several processes over one
 store are several targets: each tells of itself.
 """
 
@@ -47,6 +48,8 @@ SECONDS = (
 )
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 NO_ROUTE = "none"
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+OTHER_METHOD = "other"  # a client may make up words
 BORN = "%Y%m%dT%H%M%SZ"  # how the id of a generation begins
 
 
@@ -88,6 +91,7 @@ class Metrics:
     def note_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count an answer; ``route`` is the pattern that matched, None if none did."""
         pattern = route or NO_ROUTE
+        method = method if method in METHODS else OTHER_METHOD
         key = (method, pattern, status)
         if key not in self.answers:
             answered = self.requests.labels(method, pattern, str(status))

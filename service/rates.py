@@ -4,6 +4,7 @@ A bucket holds as many requests as a client may make at once, and fills at the r
 for long. The headers are those of the IETF's draft "RateLimit header fields for HTTP".
 """
 
+import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -14,11 +15,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.addresses import behind
 from service.errors import TooManyRequestsError, service_problem
-from service.keys import digest, key_of, role_needed
+from service.keys import digest, key_of, path_of, role_needed
 
 # Buckets that are kept: the longest unused goes first, and would be full by then.
 MOST_CLIENTS = 100_000
+CUSTOMER_BITS = 64  # of an address of IPv6; a client chooses the others as it likes
 
 
 class Taken(NamedTuple):
@@ -67,7 +70,7 @@ class RateLimit:
     """ASGI middleware that answers 429 to a client that asks too often.
 
     Inside the check of keys, so that a stranger's guesses cost the owner of a key nothing. Without
-    keys, a client is an address: behind a proxy, all are the proxy's.
+    keys, a client is an address: that of a proxy, unless it is trusted (``service.settings``).
     """
 
     def __init__(self, app: ASGIApp, *, per_minute: int, keyed: bool) -> None:
@@ -78,7 +81,7 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through with the headers, or answer it without reading its body."""
-        if scope["type"] != "http" or role_needed(scope["method"], scope["path"]) is None:
+        if scope["type"] != "http" or role_needed(scope["method"], path_of(scope)) is None:
             await self.app(scope, receive, send)
             return
         taken = self.buckets.take(self.client(scope))
@@ -110,4 +113,15 @@ class RateLimit:
         if key is not None:
             return digest(key)
         address = scope.get("client")
-        return str(address[0]).encode() if address else b""
+        return network_of(str(address[0])).encode() if address else b""
+
+
+def network_of(text: str) -> str:
+    """What stands for a client's address: of IPv6 the network, which is one customer's."""
+    try:
+        address = behind(ipaddress.ip_address(text))
+    except ValueError:  # whatever a proxy says
+        return text
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.IPv6Network((address, CUSTOMER_BITS), strict=False))

@@ -2,13 +2,14 @@
 
 The indexer stores what it has done as it goes, so whatever ends a run, the next one goes on from
 there. A small file beside the store says that a run is under way: a server that finds one at its
-start, and nobody at work, tells of a run that was interrupted.
+start, and nobody at work, tells of a run that was interrupted. Of several servers over one store
+one indexes at a time; a lock says whether one does, and the file which job it is.
 """
 
 import json
 import logging
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePath
@@ -18,7 +19,7 @@ from indexer.catalogues import open_catalogue
 from indexer.demands import Demands
 from indexer.engines.choice import EngineChoice
 from indexer.errors import IndexerError, StoreBusyError
-from indexer.locks import WRITER, exclusive
+from indexer.locks import exclusive
 from indexer.masking import mask
 from indexer.protocols import Embedder
 from indexer.report import IndexReport, Progress
@@ -34,13 +35,14 @@ from service.errors import (
     ReindexRunningError,
     UnknownWeightsError,
 )
-from service.jobs import Job, Jobs, StoppedError
+from service.job import Job, StoppedError
+from service.jobs import Jobs
 from service.schemas_jobs import ReindexResponse
 
 logger = logging.getLogger(__name__)
 
 KIND, LANE = "reindex", "index"
-MARKER = "reindex.json"
+MARKER, LOCK = "reindex.json", "reindex.lock"
 BATCH = 32
 TOLD = 100  # ids of photos left out; all of them stand in the run's report
 
@@ -133,7 +135,7 @@ class Reindexer:
             CannotReindexError: The server was told of no catalogue.
             InvalidRequestError: Memory is asked for, of an engine that has none of its own.
             UnknownWeightsError: There are no weights of that name.
-            ReindexRunningError: A run is under way.
+            ReindexRunningError: A run is under way, in this server or another over the store.
         """
         if self.catalogue is None:
             raise CannotReindexError(
@@ -154,6 +156,12 @@ class Reindexer:
                     "The catalogue is being indexed already. Follow that job, or cancel it first.",
                     extensions={"job": f"/v1/jobs/{job.id}"},
                 )
+        if (self.store / MARKER).exists():
+            try:
+                with exclusive(self.store, LOCK):
+                    pass  # it is of a server that has ended
+            except StoreBusyError as error:
+                raise self._elsewhere() from error
         catalogue = self.catalogue
         return self.jobs.submit(
             KIND,
@@ -166,8 +174,9 @@ class Reindexer:
         """Remember a run that ended with its server as a job that failed."""
         path = self.store / MARKER
         try:
-            told = json.loads(path.read_bytes())
-            with exclusive(self.store, WRITER):
+            path.read_bytes()  # mostly there is none, and then no lock is made either
+            with exclusive(self.store, LOCK):
+                told = json.loads(path.read_bytes())
                 path.unlink()
             job_id, subject = str(told["job"]), str(told["catalogue"])
         except FileNotFoundError:
@@ -196,6 +205,36 @@ class Reindexer:
         prune: bool,
         demands: Demands | None,
     ) -> Reindexed:
+        """Index, unless another server over the store does."""
+        self.store.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive(self.store, LOCK, wait=1.0))
+            except StoreBusyError as error:
+                raise self._elsewhere() from error
+            return self._index(job, catalogue, folder, prune=prune, demands=demands)
+
+    def _elsewhere(self) -> ReindexRunningError:
+        """That another server indexes, and which job of it that is."""
+        try:
+            job = {"job": f"/v1/jobs/{json.loads((self.store / MARKER).read_bytes())['job']}"}
+        except (OSError, ValueError, KeyError, TypeError):  # it begins or ends just now
+            job = {}
+        return ReindexRunningError(
+            "Another server over this store is indexing already. Follow its job there, or cancel "
+            "it first.",
+            extensions=job,
+        )
+
+    def _index(
+        self,
+        job: Job,
+        catalogue: str,
+        folder: Path | None,
+        *,
+        prune: bool,
+        demands: Demands | None,
+    ) -> Reindexed:
         """Index, telling the job how far it is."""
         # Here, because FAISS comes with it, and a server may have another engine.
         from indexer.pipeline import index_catalogue  # noqa: PLC0415
@@ -206,7 +245,6 @@ class Reindexer:
         marker = self.store / MARKER
         report: IndexReport | None = None
         try:
-            self.store.mkdir(parents=True, exist_ok=True)
             facts = {"job": job.id, "catalogue": name_of(catalogue)}
             write_atomically(marker, json.dumps(facts).encode())
             embedder = self.embedder

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from models.strokes import Points
 from service.errors import InvalidRequestError
 from service.explanation import encode, to_png
-from service.jobs import Result
+from service.job import Result
 from service.negotiation import JSON, PNG, SVG, ZIP, best_of
 from service.schemas_models import DrawingResponse, Format
 from service.schemas_sketches import SketchesResponse, StrokesResponse

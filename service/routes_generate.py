@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from indexer.protocols import Pixels
 from service.errors import InvalidRequestError
 from service.forms import read_files, read_options
-from service.jobs import Result
+from service.job import Result
 from service.known import Known, known_by_mask, known_rows
 from service.rendering import pixels_as_svg
 from service.routes_jobs import answer

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from service.errors import ARRIVED, REQUEST_ID, TYPE_PREFIX, ServiceError
-from service.jobs import Job
+from service.errors import ARRIVED, REQUEST_ID, TYPE_PREFIX, ServiceError, ShuttingDownError
+from service.job import Job
 from service.negotiation import Patience, whole_number
 from service.rendering import render
 from service.routes_search import BINARY
@@ -144,6 +144,12 @@ async def answer(request: Request, state: State, job: Job, wanted: Format | None
     seconds = patience.seconds(usual=state.settings.job_wait, most=left)
     try:
         ended = seconds > 0 and await job.wait(seconds)
+        if not ended and state.ending.begun:
+            # The job ends with the server, so this is the only answer there will be.
+            ended = await job.wait(max(0.0, left - seconds))
+            if not ended:
+                state.jobs.cancel(job)
+                raise ShuttingDownError
     except asyncio.CancelledError:  # the request was given up, so nobody waits for this
         state.jobs.cancel(job)
         raise

@@ -20,10 +20,14 @@ async def alive() -> Alive:
 
 @router.get("/readyz", summary="Can it answer a search?")
 async def ready(state: Shared) -> Ready:
-    """Embed an empty picture and search with it: ready means that both answered."""
+    """Embed an empty picture and search with it: ready means that both answered.
+
+    A server that is about to end is not ready, though it still answers.
+    """
+    state.ending.check()
     searcher = state.searcher
     try:
-        answer = await state.run(searcher.probe)
+        answer = await state.probe()
     except NotReadyError as error:
         if searcher.refused is None:
             raise

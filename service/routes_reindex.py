@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from indexer.demands import Demands
 from service.forms import read_options
-from service.jobs import Job
+from service.job import Job
 from service.routes_jobs import describe
 from service.schemas_jobs import JobResponse, ReindexOptions
 from service.state import Shared, State

@@ -11,7 +11,7 @@ from models.strokes import Points
 from models.training.weights import read_stroke_preprocessing
 from service.errors import InvalidRequestError
 from service.forms import read_files
-from service.jobs import Result
+from service.job import Result
 from service.routes_generate import Chosen, body, check_count, choose
 from service.routes_jobs import answer
 from service.routes_search import BINARY

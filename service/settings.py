@@ -33,6 +33,7 @@ from pydantic_settings import (
 
 from indexer.engines.choice import MILVUS_NAME, MILVUS_URI, EngineChoice, EngineName
 from indexer.runtime import Runtime
+from service.addresses import check_network
 from service.origins import check_origin
 
 PREFIX = "NITERU_"
@@ -127,6 +128,15 @@ class Settings(BaseSettings):
         description="Web pages that browsers may let call the server, by origin "
         "(`https://shop.example`), with commas between them; `*` for all. Without any, none.",
     )
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(check_network)], ...],
+        NoDecode,
+        BeforeValidator(split),
+    ] = Field(
+        default=(),
+        description="Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` says "
+        "who the client is, with commas between them. Without any, it is whoever connects.",
+    )
     log_format: Literal["text", "json"] = Field(
         default="text", description="How a line of the log is written: `json` for machines."
     )
@@ -186,6 +196,11 @@ class Settings(BaseSettings):
         default=30.0,
         description="Seconds until a request is given up: 408 if its body had not yet arrived, "
         "504 otherwise.",
+    )
+    drain_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=0.0,
+        description="Seconds for which a server that was asked to end still takes requests, while "
+        "`/readyz` is 503: time for a load balancer to notice.",
     )
     max_pictures: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=64, description="Pictures that one call of a model may draw, or score."
@@ -281,11 +296,18 @@ def load_settings(shipped: str, /, **options: object) -> Settings:
                 wrong.append(f"{name} is missing: give --{name}, or set {PREFIX}{name.upper()}.")
             elif name:
                 why = found["msg"].removeprefix("Value error, ").removesuffix(".")
-                wrong.append(f"{name} is {found['input']!r}: {why}.")
+                shown = "not shown, as it is secret" if is_secret(name) else repr(found["input"])
+                wrong.append(f"{name} is {shown}: {why}.")
             else:
                 wrong.append(found["msg"].removeprefix("Value error, "))
         raise ValueError(" ".join(wrong)) from error
     return settings.model_copy(update={"weights": settings.weights or shipped})
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting is one whose value no message repeats."""
+    field = Settings.model_fields.get(name.partition(".")[0])
+    return field is not None and field.annotation == SecretStr | None
 
 
 def read_config(file: Path, known: Iterable[str]) -> dict[str, Any]:

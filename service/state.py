@@ -15,6 +15,7 @@ from models.images import Crop
 from service.batching import Admission, Batcher
 from service.cropping import crop_of, refuse_crop
 from service.decoding import Decoders
+from service.ending import Ending
 from service.errors import InvalidRequestError, NotReadyError, UrlRefusedError
 from service.fetching import Fetcher
 from service.jobs import Jobs
@@ -61,6 +62,7 @@ class State:
         self.metrics = Metrics(searcher, self.admission)
         self.fetcher = fetcher_of(settings)
         self.jobs = Jobs(waiting=settings.max_jobs, keep=settings.keep_jobs)
+        self.ending = Ending(self.jobs.begin_no_more)
         self.take(settings, searcher)
         self.reindexer.recall()
 
@@ -93,6 +95,7 @@ class State:
             runtime=settings.runtime,
             weights=settings.weights,
         )
+        self.probing: asyncio.Future[Answer] | None = None
         self.shelf = Shelf(
             settings.store, searcher.engine, fingerprint=fingerprint, refresh=searcher.refresh
         )
@@ -126,6 +129,15 @@ class State:
             return work()
 
         return await asyncio.get_running_loop().run_in_executor(self.threads, run)
+
+    async def probe(self) -> Answer:
+        """Search with an empty picture. Whoever asks while one searches waits for that answer.
+
+        Nobody needs a key for this, so it must cost no more however many ask.
+        """
+        if self.probing is None or self.probing.done():
+            self.probing = asyncio.ensure_future(self.run(self.searcher.probe))
+        return await asyncio.shield(self.probing)
 
     async def embed(self, data: bytes, watch: Stopwatch, crop: Crop | None = None) -> Vectors:
         """The vector (dim,) of an image file, or of a part of the image."""

@@ -27,7 +27,8 @@ from service.errors import (
 )
 from service.explanation import encode
 from service.image_errors import told_of
-from service.jobs import Job, Jobs, Result
+from service.job import Job, Result
+from service.jobs import Jobs
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a server that only searches needs none
     from models.training.abilities import Ability

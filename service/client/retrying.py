@@ -56,12 +56,16 @@ class Retry:
         return None if asked > self.longest else max(asked, usual)
 
 
+# Kinds of 503 that say that nothing was done.
+NOT_BEGUN = ("not-ready", "shutting-down")
+
+
 def may_repeat(outcome: httpx.Response | httpx.RequestError, *, repeatable: bool) -> bool:
     """Whether trying again is of use, and cannot do the same thing twice."""
     if isinstance(outcome, httpx.RequestError):
         return isinstance(outcome, NOT_REACHED) or (repeatable and isinstance(outcome, BROKEN_OFF))
     if outcome.status_code == 503:
-        return repeatable or problem_of(outcome).slug == "not-ready"
+        return repeatable or problem_of(outcome).slug in NOT_BEGUN
     return outcome.status_code == 429
 
 

@@ -119,6 +119,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, bytes]) -
     return folder
 
 
+@pytest.fixture
+def many(tmp_path: Path, photos: dict[str, bytes]) -> Path:
+    """A catalogue that takes some seconds: photos that differ in bytes that no decoder reads."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(1500):
+        (folder / f"{number}.png").write_bytes(photos["hats/03"] + str(number).encode())
+    return folder
+
+
 @pytest.fixture(scope="session")
 def vectors(embedder: Embedder, photos: dict[str, bytes]) -> dict[str, np.ndarray]:
     return {

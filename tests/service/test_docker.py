@@ -12,6 +12,7 @@ import yaml
 
 from indexer.engines.choice import EngineChoice
 from service.settings import Settings
+from tests.served import running
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -54,6 +55,23 @@ def test_the_last_stage_is_slim_unprivileged_and_checks_its_health():
     command = json.loads(check.partition("CMD ")[2])
     assert "/readyz" in command[-1]
     compile(command[-1], "healthcheck", "exec")
+
+
+def test_the_health_check_knows_a_server_that_is_ready_from_others(indexed_store, tmp_path):
+    (check,) = instructions("HEALTHCHECK")
+    _, *words = json.loads(check.partition("CMD ")[2])
+
+    def healthy(address):
+        asked = [word.replace("http://127.0.0.1:8000", address) for word in words]
+        assert asked != words
+        run = subprocess.run([sys.executable, *asked], capture_output=True, check=False)
+        return run.returncode == 0
+
+    with running(indexed_store) as (address, _):
+        assert healthy(address)
+    with running(tmp_path / "empty") as (empty, _):
+        assert not healthy(empty)  # it lives, and has nothing to search
+    assert not healthy(address)
 
 
 def commands():

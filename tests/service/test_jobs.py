@@ -16,7 +16,9 @@ from service.errors import (
     UnknownItemError,
     UnknownJobError,
 )
-from service.jobs import EVENTS, NICENESS, Jobs, StoppedError
+from service.job import EVENTS, StoppedError
+from service.jobs import Jobs
+from service.priority import NICENESS
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -19,11 +19,13 @@ class Stuck:
 
     def __init__(self, embedder, seconds):
         self.embedder, self.seconds = embedder, seconds
+        self.calls = 0
 
     def __getattr__(self, name):
         return getattr(self.embedder, name)
 
     def embed(self, pixels):
+        self.calls += 1
         time.sleep(self.seconds)
         return self.embedder.embed(pixels)
 
@@ -224,6 +226,16 @@ def test_one_request_too_many_is_429_and_is_told_when_to_come_back(
     assert client.post("/v1/search", content=picture(0)).status_code == 200
 
 
+def test_many_who_ask_whether_it_is_ready_cost_one_search(serve, embedder):
+    stuck = Stuck(embedder, 0.2)
+    client = serve(embedder=stuck)
+    answers = client.together([{"method": "GET", "url": "/readyz"}] * 20)
+    assert [answer.json()["status"] for answer in answers] == ["ready"] * 20
+    assert stuck.calls <= 2
+    assert client.get("/readyz").status_code == 200  # and a later one asks again
+    assert stuck.calls <= 3
+
+
 def test_request_ids_are_taken_over_if_they_are_plain(client):
     assert (
         client.get("/livez", headers={"x-request-id": "a-1.b"}).headers["x-request-id"] == "a-1.b"
@@ -247,6 +259,7 @@ def test_a_request_is_logged_in_one_line(client, caplog):
 def test_an_unforeseen_error_is_a_500_that_tells_nothing(
     serve, exact, check_problem, picture, caplog
 ):
+    caplog.set_level(logging.INFO)
     client = serve(engine=Broken(exact, RuntimeError("secret /path/of/ours")))
 
     response = client.post("/v1/search", content=picture(0))
@@ -257,6 +270,8 @@ def test_an_unforeseen_error_is_a_500_that_tells_nothing(
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert problem["request_id"] in record.getMessage()
     assert "secret /path/of/ours" in caplog.text
+    assert "POST '/v1/search' -> 500 in" in caplog.text
+    assert 'route="/v1/search",status="500"} 1.0' in client.get("/metrics").text
     assert client.get("/livez").status_code == 200
 
 

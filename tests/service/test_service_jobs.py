@@ -11,7 +11,7 @@ import pytest
 
 import models
 from service.drawing import CHUNK
-from service.jobs import StoppedError
+from service.job import StoppedError
 from service.studio import JobWatch
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "openapi.json"

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -168,3 +169,68 @@ def test_without_a_key_only_this_machine_may_ask(monkeypatch, host):
 def test_loopback_has_several_names():
     assert all(map(is_loopback, ("127.0.0.1", "127.8.8.8", "::1", "localhost")))
     assert Settings(store=Path("s"), host="::1").host == "::1"
+
+
+# The least role of each call, written down once more: by hand, and by call instead of by place.
+LEAST = {
+    "search": """
+        POST /v1/search, POST /v1/search/batch, POST /v1/embed, POST /v1/explain,
+        GET /v1/items/{item_id}, GET /v1/items/{item_id}/image, GET /v1/generations,
+        GET /v1/facets, GET /v1/map, GET /v1/models, GET /v1/models/{name},
+        POST /v1/models/{name}/samples, POST /v1/models/{name}/completions,
+        POST /v1/models/{name}/reconstructions, POST /v1/models/{name}/interpolations,
+        POST /v1/models/{name}/arithmetic, POST /v1/models/{name}/frames,
+        POST /v1/models/{name}/sketches/completions,
+        POST /v1/models/{name}/sketches/reconstructions,
+        POST /v1/models/{name}/sketches/interpolations, POST /v1/models/{name}/sketches/arithmetic,
+        POST /v1/models/{name}/likelihoods, GET /v1/jobs, GET /v1/jobs/{job_id},
+        GET /v1/jobs/{job_id}/events, GET /v1/jobs/{job_id}/result""",
+    "write": """PUT /v1/items/{item_id}, PATCH /v1/items/{item_id}, DELETE /v1/items/{item_id},
+        POST /v1/items/batch""",
+    "admin": """POST /v1/generations/{generation_id}/activate, POST /v1/reindex, GET /metrics,
+        DELETE /v1/jobs/{job_id}""",
+    "nobody": "GET /, GET /livez, GET /healthz, GET /readyz",
+}
+CALLS = {tuple(call.split()): role for role, calls in LEAST.items() for call in calls.split(",")}
+BY_ROLE = {"search": SEARCH, "write": WRITE, "admin": ADMIN}
+
+
+def test_every_call_has_a_least_role(keyed):
+    described = {
+        (method.upper(), path)
+        for path, operations in keyed.get("/openapi.json").json()["paths"].items()
+        for method in operations
+    }
+    assert described == set(CALLS)
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS, ids=" ".join)
+def test_a_call_lets_in_its_role_and_those_above_it(keyed, method, path):
+    needed = CALLS[method, path]
+    path = path.format(item_id="none", name="none", job_id="none", generation_id="none")
+    assert (keyed.request(method, path).status_code == 401) == (needed != "nobody")
+    if needed == "nobody":
+        return
+    roles = list(BY_ROLE)
+    for role, key in BY_ROLE.items():
+        status = keyed.request(method, path, headers=bearer(key)).status_code
+        assert (status == 403) == (roles.index(role) < roles.index(needed)), (role, status)
+        assert status not in (401, 500)
+
+
+def test_roles_are_the_same_below_a_prefix(keyed):
+    """An application may stand below a path of another one, or of a proxy."""
+
+    async def ask(path, key=None):
+        transport = httpx.ASGITransport(keyed.app, root_path="/shop", raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://niteru.test") as http:
+            answer = await http.get(path, headers=bearer(key) if key else {})
+            return answer.status_code
+
+    def status(path, key=None):
+        return keyed.runner.run(ask(path, key))
+
+    assert status("/shop/livez") == 200
+    assert status("/shop/metrics", SEARCH) == 403
+    assert status("/shop/metrics", ADMIN) == 200
+    assert status("/shopping/livez") == 401

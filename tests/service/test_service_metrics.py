@@ -34,6 +34,9 @@ def test_answers_are_counted_by_route_and_status(each_client, photos):
     each_client.get("/v1/items/hats/03")
     each_client.get("/v1/items/nobody/at/all")
     each_client.get("/nothing/here")
+    for number in range(3):
+        each_client.request(f"MAKE{number}", f"/made/up/{number}")
+        each_client.request(f"MAKE{number}", f"/v1/search/{number}")
 
     found = samples(each_client)
 
@@ -46,8 +49,11 @@ def test_answers_are_counted_by_route_and_status(each_client, photos):
     assert count("GET", "/v1/items/{item_id:path}", "200") == 1
     assert count("GET", "/v1/items/{item_id:path}", "404") == 1
     assert count("GET", "none", "404") == 1
+    assert count("other", "none", "404") == 6
     assert found[("niteru_request_seconds_count", ("route", "/v1/search"))] == 4
-    assert not any("hats" in str(key) or "nothing" in str(key) for key in found)
+    assert not any(
+        word in str(key) for key in found for word in ("hats", "nothing", "made", "MAKE")
+    )
 
 
 def test_steps_and_batches_are_timed(each_client, photos):

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from service.app import JsonLines, start_logging
+from tests.service.test_service_gate import Broken
 
 SHOP = "https://shop.example"
 KEY = "search:0123456789abcdef"
@@ -41,8 +42,30 @@ def test_a_page_of_the_list_may_ask_even_where_there_are_keys(serve, photos):
     assert "x-request-id" in found.headers["access-control-expose-headers"].lower()
 
 
+def test_a_page_may_read_why_whoever_refuses(serve, exact, picture):
+    client = serve(
+        cors_origins=(SHOP,), max_upload_bytes=10_000, rate_limit=3,
+        engine=Broken(exact, RuntimeError("no")),
+    )  # fmt: skip
+
+    def answered(**given):
+        answer = client.post("/v1/search", headers={"Origin": SHOP}, **given)
+        assert answer.headers["access-control-allow-origin"] == SHOP
+        assert "ratelimit" in answer.headers["access-control-expose-headers"].lower()
+        assert "access-control-allow-credentials" not in answer.headers
+        return answer.status_code
+
+    assert answered(content=bytes(20_000)) == 413
+    assert answered(content=b"text") == 415
+    assert answered(content=picture(0)) == 500
+    assert [answered(content=b"x") for _ in range(2)] == [415, 429]
+
+
 def test_another_page_may_not(serve):
     client = serve(cors_origins=(SHOP,))
+    answer = client.get("/v1/generations", headers={"Origin": "https://shop.example.evil.test"})
+    assert "access-control-allow-origin" not in answer.headers
+    assert "access-control-allow-origin" not in asked(client, origin="null").headers
     assert "access-control-allow-origin" not in asked(client, origin="https://else.example").headers
 
 

@@ -1,10 +1,11 @@
 """Rate limits: the bucket against its definition, and what a client sees of it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service import rates
-from service.rates import Buckets
+from service.rates import Buckets, network_of
 
 ONE, TWO = "search-key-0123456789", "another-key-0123456789"
 
@@ -108,6 +109,21 @@ def test_without_keys_an_address_is_a_client(serve):
 
     assert client.get("/v1/generations").status_code == 200
     assert client.get("/v1/generations", headers=headers).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("203.0.113.7", "203.0.113.8", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),  # both are one customer's
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:203.0.113.7", "203.0.113.7", True),  # how a socket of IPv6 tells of IPv4
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
+        ("unknown", "203.0.113.7", False),
+    ],
+)
+def test_whose_requests_are_counted_together(one, other, same):
+    assert (network_of(one) == network_of(other)) == same
 
 
 def test_without_the_setting_there_is_no_limit(client):

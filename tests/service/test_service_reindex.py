@@ -11,7 +11,7 @@ from indexer.engines.choice import EngineChoice
 from indexer.generations import current
 from indexer.locks import WRITER, exclusive
 from service.app import create_app, open_engine
-from service.reindexing import MARKER
+from service.reindexing import LOCK, MARKER
 from service.settings import Settings
 from tests.service.conftest import draw
 
@@ -246,7 +246,7 @@ def test_the_run_of_another_server_is_none_that_was_interrupted(indexing, tmp_pa
     store = tmp_path / "store"
     store.mkdir()
     (store / MARKER).write_text(json.dumps({"job": "theirs", "catalogue": "photos"}))
-    with exclusive(store, WRITER):
+    with exclusive(store, LOCK):
         assert indexing().get("/v1/jobs").json()["jobs"] == []
     assert (store / MARKER).exists()
     (store / MARKER).write_text("{")

@@ -45,6 +45,23 @@ def test_wrong_settings_are_refused_by_name(given, found):
         Settings(store=Path("s"), **given)
 
 
+def test_a_wrong_secret_is_not_repeated(config):
+    config('store = "s"\napi_keys = ["search:0123456789abcdef"]\n')
+    with pytest.raises(ValueError, match="api_keys is not shown, as it is secret: ") as refused:
+        load_settings("shipped")
+    assert "0123456789" not in str(refused.value)
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch):
+    monkeypatch.setenv("NITERU_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,fd00::/8")
+    trusted = ("127.0.0.1", "10.0.0.0/8", "fd00::/8")
+    assert Settings(store=Path("s")).trusted_proxies == trusted
+    for wrong in ("*", "proxy.internal", "10.0.0.1/8", "300.0.0.1"):
+        monkeypatch.setenv("NITERU_TRUSTED_PROXIES", wrong)
+        with pytest.raises(ValueError, match=r"no address such as 127\.0\.0\.1 and no network"):
+            load_settings("shipped", store="s")
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         Settings(store=Path("s")).port = 1
