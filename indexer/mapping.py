@@ -72,13 +72,23 @@ def tsne(vectors: Vectors, *, perplexity: float = PERPLEXITY, steps: int = STEPS
     y = principal(vectors)
     velocity, gains = np.zeros_like(y), np.ones_like(y)
     rate = max(len(y) / 48.0, 20.0)
+    pull = np.float32(4.0) * p
+    kernel, force = np.empty_like(p), np.empty_like(p)  # in place: most of the time is memory's
     for step in range(steps):
+        if step == EXAGGERATED:
+            pull = p
         squares = (y**2).sum(1)
-        kernel = 1 / (1 + np.maximum(squares[:, None] + squares - 2 * y @ y.T, 0))
+        np.matmul(np.float32(-2) * y, y.T, out=kernel)
+        kernel += squares
+        kernel += (1 + squares)[:, None]
+        np.maximum(kernel, 1, out=kernel)
+        np.reciprocal(kernel, out=kernel)
         np.fill_diagonal(kernel, 0)
-        strength = 4.0 if step < EXAGGERATED else 1.0
-        force = (strength * p - kernel / kernel.sum()) * kernel
-        gradient = 4 * (force.sum(1)[:, None] * y - force @ y)
+        np.multiply(kernel, -1 / kernel.sum(), out=force)
+        force += pull
+        force *= kernel
+        pulled = force @ np.column_stack([y, np.ones(len(y), np.float32)])
+        gradient = 4 * (pulled[:, 2:] * y - pulled[:, :2])
         same = np.sign(gradient) == np.sign(velocity)
         gains = np.where(same, np.maximum(gains * 0.8, 0.01), gains + 0.2).astype(np.float32)
         velocity = (0.5 if step < EXAGGERATED else 0.8) * velocity - rate * gains * gradient
