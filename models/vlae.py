@@ -13,7 +13,7 @@ divergence from a flow has no closed form: the loss takes one draw, ``rate`` a m
     niteru train vlae --data binarized_mnist.npz --preset mnist --out weights/vlae
     niteru evaluate nll weights/vlae --data binarized_mnist.npz --samples 100
 
-Figures (docs/models.md): at most 80.42 nats by ``vlae-large``; published: 79.03 nats on the fixed
+Figures (docs/models.md): at most 80.09 nats by ``vlae-longer``; published: 79.03 nats on the fixed
 binarized MNIST, of which z holds 13.3 (37.3 bits with a factorised decoder, 19.2 with the local
 one).
 """

@@ -10,8 +10,9 @@ from service.forms import read_options
 from service.routes_jobs import describe
 from service.schemas_jobs import CollectOptions, JobResponse
 from service.state import Shared
+from service.strict import StrictRoute
 
-router = APIRouter(tags=["generations"])
+router = APIRouter(tags=["generations"], route_class=StrictRoute)
 
 BODY = {
     "requestBody": {

@@ -361,7 +361,7 @@ def kinds(error=ServiceError):
 def test_every_error_of_the_server_has_a_kind_here_or_is_its_failure():
     told = {kind.slug: package.errors.BY_STATUS.get(kind.status) for kind in kinds()}
     assert {slug for slug, kind in told.items() if kind is None} == {
-        "cannot-explain", "cannot-generate", "cannot-reindex", "url-failed",
+        "cannot-explain", "cannot-generate", "cannot-reindex", "internal-error", "url-failed",
     }  # fmt: skip
     assert told["too-many-requests"] is package.OverloadedError
 

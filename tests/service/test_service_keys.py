@@ -175,7 +175,8 @@ def test_loopback_has_several_names():
 LEAST = {
     "search": """
         POST /v1/search, POST /v1/search/batch, POST /v1/embed, POST /v1/explain,
-        GET /v1/items/{item_id}, GET /v1/items/{item_id}/image, GET /v1/generations,
+        GET /v1/items/{item_id}, GET /v1/items/{item_id}/image, GET /v1/items/{item_id}/explain,
+        GET /v1/generations,
         GET /v1/facets, GET /v1/map, GET /v1/models, GET /v1/models/{name},
         POST /v1/models/{name}/samples, POST /v1/models/{name}/completions,
         POST /v1/models/{name}/reconstructions, POST /v1/models/{name}/interpolations,
@@ -187,7 +188,8 @@ LEAST = {
         GET /v1/jobs/{job_id}/events, GET /v1/jobs/{job_id}/result""",
     "write": """PUT /v1/items/{item_id}, PATCH /v1/items/{item_id}, DELETE /v1/items/{item_id},
         POST /v1/items/batch""",
-    "admin": """POST /v1/generations/{generation_id}/activate, POST /v1/reindex, GET /metrics,
+    "admin": """POST /v1/generations/{generation_id}/activate, POST /v1/generations/collect,
+        POST /v1/reindex, GET /metrics,
         DELETE /v1/jobs/{job_id}""",
     "nobody": "GET /, GET /livez, GET /healthz, GET /readyz",
 }
