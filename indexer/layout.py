@@ -26,7 +26,9 @@ def make_layout(connection: sqlite3.Connection, *, fingerprint: str) -> list[Pla
     embedder, dim = found
     rows = read_row_numbers(connection, embedder)
     chosen = rows[choose_rows(len(rows))]
-    items = list(find_rows(connection, dim, chosen.tolist()).values())
+    # By id, since rows come in the order in which threads got ready: the same items, the same map.
+    found_rows = find_rows(connection, dim, chosen.tolist())
+    items = sorted(found_rows.values(), key=lambda item: item.id)
     places = lay_out(np.stack([item.vector for item in items]))
     return [
         Place(item.id, round(x, 4), round(y, 4))

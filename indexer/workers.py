@@ -1,6 +1,6 @@
 """Where photos are read and embedded: a narrow seam, and the threads of this process behind it."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -86,21 +86,30 @@ def in_threads(
     threads: int,
     should_stop: Callable[[], bool],
 ) -> Generator[T]:
-    """Do some work for each chunk, several at once; results come in the order they get ready."""
+    """Do some work for each chunk, several at once; results come in the order they get ready.
+
+    Of those that are ready at the same time, what was begun first comes first.
+    """
     executor = ThreadPoolExecutor(threads, thread_name_prefix="intake")
-    pending: set[Future[T]] = set()
+    pending: list[Future[T]] = []
+
+    def ready() -> Iterator[T]:
+        nonlocal pending
+        wait(pending, return_when=FIRST_COMPLETED)
+        finished = [future for future in pending if future.done()]
+        pending = [future for future in pending if future not in finished]
+        return (future.result() for future in finished)
+
     try:
         for entries in chunks:
             if should_stop():
-                pending = {future for future in pending if not future.cancel()}
+                pending = [future for future in pending if not future.cancel()]
                 break
-            pending.add(executor.submit(work, entries))
+            pending.append(executor.submit(work, entries))
             # Bounded: a fast reader must not fill the memory before a slow embedder.
             if len(pending) >= 2 * threads:
-                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in finished)
+                yield from ready()
         while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
+            yield from ready()
     finally:
         executor.shutdown(cancel_futures=True)

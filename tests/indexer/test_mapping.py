@@ -1,13 +1,17 @@
 """The map of a catalogue: neighbours stay neighbours, the same vectors give the same map."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
 
+from indexer.database import connect
 from indexer.errors import GenerationCorruptError
-from indexer.layout import MAP, read_layout
+from indexer.layout import MAP, make_layout, read_layout
 from indexer.mapping import affinities, choose_rows, lay_out, tsne
+from indexer.protocols import Item
+from indexer.store import Record, open_writer
 
 
 def groups(count, kinds=6, dim=32, spread=0.5, seed=0):
@@ -80,6 +84,18 @@ def test_a_large_catalogue_is_sampled():
     assert len(rows) == len(set(rows.tolist())) == 300
     assert (np.diff(rows) > 0).all()
     assert choose_rows(5).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_same_items_give_the_same_map_in_whatever_order_they_came(tmp_path):
+    vectors, _ = groups(40)
+    maps = []
+    for name, order in (("one", range(40)), ("other", reversed(range(40)))):
+        with open_writer(tmp_path / name) as writer:
+            records = [Record(Item(f"{n:02}", "u", f"{n}"), vectors[n]) for n in order]
+            writer.upsert(records, fingerprint="f")
+        with closing(connect(tmp_path / name)) as connection:
+            maps.append(make_layout(connection, fingerprint="f"))
+    assert maps[0] == maps[1]
 
 
 def test_a_damaged_map_is_told_and_an_older_generation_has_none(tmp_path):
