@@ -49,7 +49,7 @@ class Trial(Frozen):
         nprobe: The effort: lists to probe, or ``efSearch`` of a graph.
         recall_at_10: Part of the ten true neighbours found.
         microseconds: A search, with the reading of its candidates' true vectors.
-        items: How many it was measured on; a sample at first.
+        items: How many it was measured on; of a graph a sample at first.
         bytes_per_item: Of the index.
     """
 
@@ -69,7 +69,7 @@ class Contents(Frozen):
         index: FAISS factory string, or Milvus's name of the kind.
         nprobe: Lists to probe for the measured recall, or ``efSearch`` of a graph; 0 for Flat.
         nlist: Lists in the index; 0 for an index without lists.
-        breadth: Candidates that are ranked again, as a multiple of what an exact index needs.
+        breadth: Candidates that are ranked again, as a multiple of what codes of 8 bits need.
         count: Vectors in the index.
         dim: Numbers in a vector.
         fingerprint: The embedder's.

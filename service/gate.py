@@ -104,7 +104,7 @@ class Gate:
             if exchange.deadline is None or not exchange.deadline.expired():
                 raise
             await exchange.refuse(self.late(body_complete=exchange.body_complete))
-        except Exception:
+        except Exception:  # the outermost layer: a client is owed an answer, and the log its cause
             if exchange.status is not None:
                 raise  # half an answer: the connection is closed
             logger.exception("[%s] Unforeseen error", exchange.request_id)

@@ -7,28 +7,19 @@ from fastapi.responses import JSONResponse, Response
 
 from service.collecting import submit
 from service.forms import read_options
-from service.routes_jobs import describe
+from service.routes_jobs import describe, json_or_nothing
 from service.schemas_jobs import CollectOptions, JobResponse
 from service.state import Shared
 from service.strict import StrictRoute
 
 router = APIRouter(tags=["generations"], route_class=StrictRoute)
 
-BODY = {
-    "requestBody": {
-        "required": False,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/CollectOptions"}}
-        },
-    }
-}
-
 
 @router.post(
     "/generations/collect",
     status_code=202,
     summary="Collect garbage",
-    openapi_extra=BODY,
+    openapi_extra=json_or_nothing(CollectOptions),
     response_class=Response,
     responses={202: {"model": JobResponse, "description": "The job that does it."}},
 )

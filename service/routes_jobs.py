@@ -177,6 +177,12 @@ async def stream(request: Request, job: Job, after: int) -> AsyncIterator[str]:
         yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(data)}\n\n"
 
 
+def json_or_nothing(options: type[BaseModel]) -> dict[str, Any]:
+    """How a call is described whose options may stand in a body of JSON instead of the query."""
+    schema = {"$ref": f"#/components/schemas/{options.__name__}"}
+    return {"requestBody": {"required": False, "content": {"application/json": {"schema": schema}}}}
+
+
 def describe(request: Request, job: Job) -> JobResponse:
     """A job as it goes over the wire."""
     path = f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"

@@ -8,28 +8,19 @@ from fastapi.responses import JSONResponse, Response
 from indexer.demands import Demands
 from service.forms import read_options
 from service.job import Job
-from service.routes_jobs import describe
+from service.routes_jobs import describe, json_or_nothing
 from service.schemas_jobs import JobResponse, ReindexOptions
 from service.state import Shared, State
 from service.strict import StrictRoute
 
 router = APIRouter(tags=["generations"], route_class=StrictRoute)
 
-BODY = {
-    "requestBody": {
-        "required": False,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/ReindexOptions"}}
-        },
-    }
-}
-
 
 @router.post(
     "/reindex",
     status_code=202,
     summary="Index the catalogue again",
-    openapi_extra=BODY,
+    openapi_extra=json_or_nothing(ReindexOptions),
     response_class=Response,
     responses={202: {"model": JobResponse, "description": "The job that does it."}},
 )

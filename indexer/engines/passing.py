@@ -2,7 +2,7 @@
 
 An index has to look past all that does not pass. A filter comes again, so codes of what it lets
 pass are kept, and comparing with all of them is faster: those of 8 bits a number for a few, product
-codes for more, which are a half to an eighth as large and compared five to twenty times as fast.
+codes for more, which are a half to an eighth as large and compared in registers, so much faster.
 How coarse they may be, and how many candidates they have to give, is measured on the very vectors.
 """
 
@@ -25,7 +25,7 @@ from indexer.reading import Rows
 # this many times as many lists are probed, and more as less passes; most where what passes is so
 # little that neighbours lie far apart. A graph looks at the neighbours of whatever it walks past.
 WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 8, 24, 8
-LISTED = 15  # product codes that are compared in the time of one vector in a list
+LISTED = 15  # product codes that are compared in the time of one vector in a list, about
 FINE = 5_000  # at most so many that pass get codes of 8 bits a number
 # Up to how many that pass so many numbers share a code of 4 bits; finer where that misses.
 SHARED = {1: 50_000, 2: 200_000, 4: 2_000_000}
