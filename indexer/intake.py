@@ -6,7 +6,8 @@ apart because only the middle one, ``indexer.looking``, can be another machine's
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -79,7 +80,8 @@ class Intake:
             EmbedderError: The embedder does not give (B, dim) float32.
         """
         batch, unread = self.compare(entries)
-        seen = look(unread, self.catalogue.read, self.embedder, self._find_vector)
+        with self._finding() as find:
+            seen = look(unread, self.catalogue.read, self.embedder, find)
         self.settle(unread, seen, batch)
         return batch
 
@@ -148,18 +150,28 @@ class Intake:
 
     def _vector_of(self, told: Seen) -> Vectors | None:
         """What was made of a photo, or has been made of an equal one."""
-        return told.vector if told.vector is not None else self._find_vector(told.sha256)
+        if told.vector is not None:
+            return told.vector
+        with self._finding() as find:
+            return find(told.sha256)
 
-    def _find_vector(self, sha256: str) -> Vectors | None:
-        """The vector of an equal photo, whatever item it shows."""
-        with self.lock:
-            if sha256 in self.recent:
-                return self.recent[sha256]
+    @contextmanager
+    def _finding(self) -> Iterator[Callable[[str], Vectors | None]]:
+        """Finds the vector of an equal photo, whatever item it shows, while this is entered.
+
+        The store is asked as it was in the beginning, which costs half of asking it anew for each
+        photo; what was made since is among the recent ones.
+        """
         with self.pool.read() as connection:
             found = find_embedder(connection, self.embedder.fingerprint)
-            if found is None:
-                return None
-            return find_photos(connection, *found, [sha256]).get(sha256)
+
+            def find(sha256: str) -> Vectors | None:
+                with self.lock:
+                    if sha256 in self.recent:
+                        return self.recent[sha256]
+                return find_photos(connection, *found, [sha256]).get(sha256) if found else None
+
+            yield find
 
     def _remember(self, vectors: Mapping[str, Vectors]) -> None:
         with self.lock:
