@@ -18,7 +18,6 @@ from service.errors import (
 )
 from service.job import EVENTS, StoppedError
 from service.jobs import Jobs
-from service.priority import NICENESS
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -256,10 +255,13 @@ def test_a_lane_lets_others_go_first(jobs):
     found = []
 
     def work(_):
-        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        found.append(os.sched_getscheduler(0))
+        started = threading.Thread(target=lambda: found.append(os.sched_getscheduler(0)))
+        started.start()
+        started.join()
         return Made("a")
 
-    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    mine = os.sched_getscheduler(0)
     ended(jobs.submit("a", "x", work))
-    assert found == [max(mine, NICENESS)]
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
+    assert found == [os.SCHED_IDLE] * 2
+    assert os.sched_getscheduler(0) == mine
