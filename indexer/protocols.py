@@ -167,7 +167,8 @@ class Engine(Protocol):
     def facets(self, where: "Filter | None" = None, *, most: int = 20) -> dict[str, Facet]:
         """Of each attribute of the items that pass a filter, what it holds: by its name.
 
-        Values with equal counts stand in the order of their JSON; at most ``most`` of each.
+        Values with equal counts stand in the order of their JSON; at most ``most`` of each. Where
+        counting takes long, they may be of a little earlier.
         """
         ...
 

@@ -186,6 +186,7 @@ class LocalGenerations:
                 return contents.model_copy(update={"asked": policy.asked})
 
         generation_id = generation_id or self.new_id()
+        writer.index_changes()
         note_publishing(writer, generation_id)
         return publish(
             writer.store, build, generation_id=generation_id, clock=self.clock, files=self.files

@@ -319,6 +319,31 @@ def find_passing(connection: sqlite3.Connection, embedder: int, where: Filter) -
     return np.sort(np.fromiter((row for (row,) in found), np.int64))
 
 
+def find_passing_since(
+    connection: sqlite3.Connection, embedder: int, where: Filter, *, change: int
+) -> tuple[Rows, Rows]:
+    """What became of an embedder's rows after a change number, both ascending.
+
+    Returns:
+        (N,) rows that were removed and live rows of items that were touched; and (M,) those of
+        the latter whose items pass a filter now.
+    """
+    condition = compile_filter(where)
+    touched = connection.execute(
+        f"SELECT v.row, {condition.text} "  # noqa: S608, whose every value is a parameter
+        "FROM items i CROSS JOIN vectors v INDEXED BY vectors_of_items "
+        "ON v.item = i.item AND v.embedder = ? AND v.removed IS NULL "
+        "WHERE i.change > ? AND i.deleted = 0 ORDER BY v.row",
+        (*condition.parameters, embedder, change),
+    ).fetchall()
+    removed = connection.execute(
+        "SELECT row FROM vectors WHERE embedder = ? AND removed > ?", (embedder, change)
+    )
+    rows = [row for row, _ in touched] + [row for (row,) in removed]
+    come = [row for row, passes in touched if passes]
+    return np.sort(np.array(rows, np.int64)), np.array(come, np.int64)
+
+
 def find_facets(
     connection: sqlite3.Connection, embedder: int, where: Filter | None, most: int
 ) -> dict[str, Facet]:

@@ -18,7 +18,8 @@ from typing import Self
 import faiss
 
 from indexer.database import ReaderPool
-from indexer.engines.passing import passing_rows
+from indexer.engines.facets import KeptFacets
+from indexer.engines.passing import follow, passing_rows
 from indexer.engines.remembered import Remembered
 from indexer.engines.scores import check_queries
 from indexer.engines.search import Search
@@ -43,10 +44,8 @@ from indexer.leases import Lease, hold
 from indexer.protocols import Facet, Hit, Item, Place, Vectors
 from indexer.reading import find_facets, find_items, find_passing, find_vectors_by_id, read_change
 
-# What filters let pass, and facets, that are kept until the store changes: shops ask with the same
-# few, and counting the values of a million items takes seconds.
-FILTERS, FACETS = 32, 32
-FILTER_BYTES = 512_000_000
+# What filters let pass is kept: shops ask with the same few.
+FILTERS, FILTER_BYTES = 32, 512_000_000
 
 
 class FaissEngine:
@@ -63,9 +62,9 @@ class FaissEngine:
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
         self._passing = Remembered[tuple[int, int, str], RowSet](
-            FILTERS, room=FILTER_BYTES, size=lambda rows: rows.nbytes
+            FILTERS, room=FILTER_BYTES, size=lambda rows: rows.nbytes, name=lambda key: key[1:]
         )
-        self._facets = Remembered[tuple[int, int, str, int], dict[str, Facet]](FACETS)
+        self._facets = KeptFacets()
 
     @classmethod
     def open(cls, store: Path, *, fingerprint: str | None = None, threads: int = 1) -> Self:
@@ -174,7 +173,8 @@ class FaissEngine:
         """What the attributes of the items that pass a filter hold; see ``Engine.facets``."""
         with self._snapshot() as (connection, view):
             found = self._facets.get(
-                (view.change, view.embedder, text_of(where), most),
+                view.change,
+                (view.embedder, text_of(where), most),
                 lambda: find_facets(connection, view.embedder, where, most),
             )
         # Copies, for what is kept is everyone's.
@@ -192,11 +192,17 @@ class FaissEngine:
         return [place for place, item in zip(places, there, strict=True) if item is not None]
 
     def _find_passing(self, connection: Connection, view: View, where: Filter) -> RowSet:
-        """What a filter lets pass, from an earlier search if nothing changed since."""
-        return self._passing.get(
-            (view.change, view.embedder, text_of(where)),
-            lambda: passing_rows(connection, view, find_passing(connection, view.embedder, where)),
-        )
+        """What a filter lets pass, from an earlier search and what changed since."""
+        key = view.change, view.embedder, text_of(where)
+
+        def find() -> RowSet:
+            earlier = self._passing.earlier(key)
+            if earlier is not None and earlier[0] < key:
+                return follow(connection, view, where, earlier[1], since=earlier[0][0])
+            rows = find_passing(connection, view.embedder, where)
+            return passing_rows(connection, view, rows)
+
+        return self._passing.get(key, find)
 
     def get(self, ids: Sequence[str]) -> list[Item | None]:
         """The items with these ids, None where there is none (any more)."""

@@ -17,14 +17,15 @@ import numpy as np
 
 from indexer.engines.candidates import FLAT, ROW_NUMBER, parts, product_coding
 from indexer.engines.recall import TOLERANCE, K, fetch_width, photo_like, true_neighbours
-from indexer.engines.view import RowSet, View, row_set
+from indexer.engines.view import Codes, RowSet, View, row_set
+from indexer.filters import Filter
 from indexer.protocols import Vectors
-from indexer.reading import Rows
+from indexer.reading import Rows, find_passing_since
 
 # An index that finds .95 has to find .99 under a filter (tests/indexer/test_filtered_recall.py):
 # this many times as many lists are probed, and more as less passes; most where what passes is so
 # little that neighbours lie far apart. A graph looks at the neighbours of whatever it walks past.
-WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 8, 24, 8
+WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 5, 24, 8
 LISTED = 15  # product codes that are compared in the time of one vector in a list, about
 FINE = 5_000  # at most so many that pass get codes of 8 bits a number
 # Up to how many that pass so many numbers share a code of 4 bits; finer where that misses.
@@ -36,6 +37,9 @@ BREADTHS = (2, 4, 8, 16)
 RECALL, QUERIES, COSINE = 0.998, 100, 0.8
 TRAINING = 2_000  # vectors; with as few, and few rounds, the codes find as much (``find_breadth``)
 ROUNDS = 10
+# Rows that may come or go before codes are made anew: those that came are compared one by one.
+BEHIND = 1_000
+NOTHING = np.empty(0, np.int64)
 
 
 def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowSet:
@@ -45,7 +49,7 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
         return found
     if len(rows) <= FINE:
         codes = encode(connection, view, found, "SQ8")
-        return replace(found, codes=codes, code_bytes=dim + ROW_NUMBER)
+        return replace(found, codes=Codes(codes, dim + ROW_NUMBER, NOTHING))
     if not codes_are_faster(view, len(rows)):
         return found
     for numbers in coarseness(len(rows), dim):
@@ -53,8 +57,34 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
         breadth = find_breadth(connection, view, found, codes)
         if breadth is not None:
             size = parts(dim, numbers) // 2 + ROW_NUMBER
-            return replace(found, codes=codes, breadth=breadth, code_bytes=size)
+            return replace(found, codes=Codes(codes, size, NOTHING, breadth))
     return found
+
+
+def follow(
+    connection: sqlite3.Connection, view: View, where: Filter, before: RowSet, *, since: int
+) -> RowSet:
+    """What a filter lets pass in a view, from what it let pass at an earlier change number.
+
+    Only what was touched since is looked at: a shop changes items all day long, and looking at a
+    million takes a second.
+    """
+    out, come = find_passing_since(connection, view.embedder, where, change=since)
+    rows = exchange(before.rows, out, come)
+    codes = before.codes
+    if codes is None:
+        return row_set(rows) if len(before) else passing_rows(connection, view, rows)
+    behind = codes.behind + len(out)
+    if behind > BEHIND:
+        return passing_rows(connection, view, rows)
+    beside = exchange(codes.beside, out, come)
+    return replace(row_set(rows), codes=replace(codes, beside=beside, behind=behind))
+
+
+def exchange(rows: Rows, out: Rows, come: Rows) -> Rows:
+    """Some rows (N,) without others (M,), and with further ones (A,); all of them ascending."""
+    kept = rows[~np.isin(rows, out)]
+    return np.insert(kept, np.searchsorted(kept, come), come)
 
 
 def codes_are_faster(view: View, passing: int) -> bool:

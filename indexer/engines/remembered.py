@@ -21,12 +21,19 @@ class Remembered(Generic[Key, Value]):
         most: How many values are kept.
         room: Bytes that they may take together; the last one is kept whatever it takes.
         size: Bytes of a value.
+        name: What keys of the same thing at different times have in common. Only the one whose
+            value was found last is kept of them, which ``earlier`` tells.
     """
 
     def __init__(
-        self, most: int, *, room: float = math.inf, size: Callable[[Value], int] = lambda _: 0
+        self,
+        most: int,
+        *,
+        room: float = math.inf,
+        size: Callable[[Value], int] = lambda _: 0,
+        name: Callable[[Key], Hashable] = lambda key: key,
     ) -> None:
-        self.most, self.room, self.size = most, room, size
+        self.most, self.room, self.size, self.name = most, room, size, name
         self._lock = Lock()
         self._found: dict[Key, Future[Value]] = {}
 
@@ -44,6 +51,7 @@ class Remembered(Generic[Key, Value]):
             try:
                 awaited.set_result(find())
                 with self._lock:
+                    self._forget_others(key)
                     self._make_room()
             except BaseException as error:
                 with self._lock:
@@ -52,6 +60,27 @@ class Remembered(Generic[Key, Value]):
                 awaited.set_exception(error)
                 raise
         return awaited.result()
+
+    def earlier(self, key: Key) -> tuple[Key, Value] | None:
+        """Another key of the same thing and its value, if one is kept."""
+        with self._lock:
+            for other, found in self._others(key):
+                return other, found.result()
+        return None
+
+    def _others(self, key: Key) -> list[tuple[Key, Future[Value]]]:
+        """What is kept of other keys of the same thing; the lock is held."""
+        name = self.name(key)
+        return [
+            (other, found)
+            for other, found in self._found.items()
+            if other != key and self.name(other) == name and found.done() and not found.exception()
+        ]
+
+    def _forget_others(self, key: Key) -> None:
+        """Keep only this one of the same thing; the lock is held."""
+        for other, _ in self._others(key):
+            del self._found[other]
 
     def _make_room(self) -> None:
         """Forget what was not asked for the longest, until the rest fits; the lock is held."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from indexer.engines.passing import filtered_effort
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.scores import cosines
-from indexer.engines.view import RowSet, View, top_rows
+from indexer.engines.view import Codes, RowSet, View, top_rows
 from indexer.protocols import Hit, Vectors
 from indexer.reading import Rows, find_rows_by_id
 
@@ -59,14 +59,14 @@ class Search:
         findable = len(self.view) if self.passing is None else len(self.passing)
         expected = min(self.limit, findable - len(hidden))
         answers: list[list[Hit]] = [[] for _ in queries]
-        coded = not exact and self.coded
+        coded = not exact and self.codes is not None
         scan = not opened.exact and (exact or self.few()) and not coded
         nprobe = lists if exact else self.effort(max(1, effort or opened.manifest.nprobe), lists)
         everyone = list(range(len(queries)))
         wanted = self.limit + len(hidden)
         width = opened.width(wanted)
-        if self.passing is not None and coded:
-            width = fetch_width(wanted, self.passing.breadth)
+        if coded:
+            width = fetch_width(wanted, self.breadth)
         elif self.passing is not None and opened.manifest.breadth > 1:
             width *= WIDEN  # coarse codes that find .95 among more candidates find .99
         tasks = [Task(everyone, width, nprobe, scan)] if expected > 0 else []
@@ -93,9 +93,14 @@ class Search:
         return answers
 
     @property
-    def coded(self) -> bool:
-        """Whether there are codes of just what may be answered."""
-        return self.passing is not None and self.passing.codes is not None
+    def codes(self) -> Codes | None:
+        """Codes of just what may be answered, if there are any."""
+        return None if self.passing is None else self.passing.codes
+
+    @property
+    def breadth(self) -> int:
+        """Candidates that whatever proposes them has to give; see ``Codes``."""
+        return self.codes.breadth if self.codes else self.view.opened.manifest.breadth
 
     def hidden(self) -> Rows:
         """The rows of those excluded items that could have been answered."""
@@ -120,9 +125,13 @@ class Search:
     ) -> Sequence[Candidates]:
         """Scores and rows (B, up to width) of the candidates, from one or more places."""
         if coded and not scan:
-            assert self.passing is not None
-            few = min(width, len(self.passing))
-            return [self.passing.codes.search(queries, few)]
+            assert self.codes is not None
+            index, beside = self.codes.index, self.codes.beside
+            found = [index.search(queries, min(width, index.ntotal))]
+            if len(beside):
+                vectors = self.view.read(self.connection, beside)
+                found.append(top_rows(queries @ vectors.T, beside, width))
+            return found
         if not scan:
             return self.view.search(queries, width, nprobe, self.passing)
         best = (np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64))
@@ -148,22 +157,23 @@ class Search:
         given, rows = candidates[0]
         if len(candidates) > 1:
             given, rows = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
+            if self.codes is not None:  # where what lies beside them may be, too
+                rows, first = np.unique(rows, return_index=True)
+                given = given[first]
         living = self.view.living(rows, self.passing)
         if not living.all():
             given, rows = given[living], rows[living]
         if not len(rows):
             return [], 0.0
         most = self.limit + len(hidden)
-        if self.view.opened.unrounded and not self.coded and len(rows) > most:
+        if self.view.opened.unrounded and self.codes is None and len(rows) > most:
             # True scores up to float32's rounding: only what ties with the last can still come in.
             near = given >= np.partition(given, -most)[-most] - 2 * TOLERANCE
             given, rows = given[near], rows[near]
         scores = cosines(self.view.read(self.connection, rows), query)
         shown = ~np.isin(rows, hidden) if len(hidden) else slice(None)
         best = self.best(scores[shown], rows[shown])
-        passing, opened = self.passing, self.view.opened
-        breadth = passing.breadth if passing and self.coded else opened.manifest.breadth
-        if best and breadth > 1:
+        if best and self.breadth > 1:
             # Codes so coarse err by more than neighbours differ. Equal vectors have equal codes
             # all the same, so that it can be told whether a tie goes on.
             tied = np.abs(scores - best[-1].score) <= TOLERANCE

@@ -89,6 +89,30 @@ def open_index(store: Path, generation: str) -> OpenIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class Codes:
+    """An index of some rows alone, and what came and went since it was made.
+
+    Attributes:
+        index: FAISS's.
+        row_bytes: Of it, for each row.
+        beside: (A,) rows that were touched since and belong to them, ascending; it may hold some.
+        breadth: Candidates that it has to give, as a multiple of what codes of 8 bits need.
+        behind: How many rows came or went since it was made.
+    """
+
+    index: Any
+    row_bytes: int
+    beside: Rows
+    breadth: int = 1
+    behind: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of it."""
+        return int(self.index.ntotal) * self.row_bytes + self.beside.nbytes
+
+
+@dataclass(frozen=True, slots=True)
 class RowSet:
     """Some row numbers, in all forms they are asked in.
 
@@ -97,16 +121,12 @@ class RowSet:
         bits: One for each row number, as ``selector`` reads them.
         selector: The rows, as FAISS wants to be told.
         codes: An index of these rows alone, if there are few and they are asked for again.
-        breadth: Candidates that it has to give, as a multiple of what codes of 8 bits need.
-        code_bytes: Of such an index, for each row.
     """
 
     rows: Rows
     bits: npt.NDArray[np.uint8]
     selector: Any
-    codes: Any = None
-    breadth: int = 1
-    code_bytes: int = 0
+    codes: Codes | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -114,7 +134,7 @@ class RowSet:
     @property
     def nbytes(self) -> int:
         """Bytes of all these forms."""
-        return self.rows.nbytes + self.bits.nbytes + len(self) * self.code_bytes
+        return self.rows.nbytes + self.bits.nbytes + (self.codes.nbytes if self.codes else 0)
 
     def holds(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """(N,) which of some rows, none below 0, are among them."""

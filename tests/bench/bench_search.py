@@ -12,7 +12,7 @@ Pieces, each kept in the folder when it is done, so that a run that was stopped 
     store    the items with their vectors, in ``items.sqlite``
     build    ``build_index`` chooses, builds and publishes
     search   recall and time through the engine: the index alone, and the whole search
-    filters  recall and time where 50, 10, 1 and .1 % pass
+    filters  recall and time where 50, 10, 1 and .1 % pass, and after an item has changed
     open     a new process, from opening the store to its first answer, and its memory
     publish  the slowest in a hundred searches while generations are published, and before
     faiss    the fastest that FAISS alone gives at recall .95: a graph, and a grid of list counts,
@@ -158,7 +158,22 @@ def filtered(store: Path, queries: np.ndarray, items: int) -> Figures:
             figures[f"{name}: recall@10"] = float(np.mean(same))
             figures[f"{name}: time / unfiltered"] = median(times) / median(plain)
             figures[f"{name}: the first search, ms"] = first
+            figures[f"{name}: after a change, ms"] = median(after_changes(engine, some[:1], where))
     return figures
+
+
+def after_changes(engine: FaissEngine, query: np.ndarray, where: Filter) -> list[float]:
+    """Milliseconds of a search after an item was stored once more, ten times."""
+    (item,), (vector,) = engine.get(["0"]), engine.vectors(["0"])
+    record, times = Record(item, vector), []
+    with open_writer(engine.store) as writer:
+        writer.index_changes()  # as publishing does; this store may be older
+        for _ in range(10):
+            writer.upsert([record], fingerprint=engine.fingerprint)
+            started = time.perf_counter()
+            engine.search(query, K, where=where)
+            times.append(1000 * (time.perf_counter() - started))
+    return times
 
 
 def first_answer(store: Path, dim: int) -> None:

@@ -65,3 +65,16 @@ def test_what_was_not_asked_for_the_longest_makes_room() -> None:
     assert asked == [4, 5, 1, 3]
     get(50)  # too large for all, and kept alone until the next comes
     assert [get(50), len(kept)] == [50, 1]
+
+
+def test_of_the_same_thing_only_the_last_is_kept_and_told_to_who_finds_the_next():
+    kept, told = Remembered(9, name=lambda key: key[1]), []
+
+    def get(*key):
+        return kept.get(key, lambda: told.append(kept.earlier(key)) or sum(map(ord, key[1])))
+
+    get(1, "a"), get(1, "b"), get(2, "a"), get(2, "a"), get(3, "a")
+    assert told == [None, None, ((1, "a"), 97), ((2, "a"), 97)]
+    assert len(kept) == 2
+    assert kept.earlier((3, "b")) == ((1, "b"), 98)
+    assert kept.earlier((3, "a")) is None
