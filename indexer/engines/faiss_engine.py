@@ -61,8 +61,8 @@ class FaissEngine:
         self._view_lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
-        self._passing = Remembered[tuple[int, int, str], RowSet](
-            FILTERS, room=FILTER_BYTES, size=lambda rows: rows.nbytes, name=lambda key: key[1:]
+        self._passing = Remembered[tuple[int, str, int, str], RowSet](
+            FILTERS, room=FILTER_BYTES, size=lambda rows: rows.nbytes, name=lambda key: key[2:]
         )
         self._facets = KeptFacets()
 
@@ -193,12 +193,14 @@ class FaissEngine:
 
     def _find_passing(self, connection: Connection, view: View, where: Filter) -> RowSet:
         """What a filter lets pass, from an earlier search and what changed since."""
-        key = view.change, view.embedder, text_of(where)
+        key = view.change, view.opened.manifest.id, view.embedder, text_of(where)
 
         def find() -> RowSet:
             earlier = self._passing.earlier(key)
-            if earlier is not None and earlier[0] < key:
-                return follow(connection, view, where, earlier[1], since=earlier[0][0])
+            if earlier is not None and earlier[0][0] <= view.change:
+                (since, index, *_), before = earlier
+                same = index == key[1]
+                return follow(connection, view, where, before, since=since, same_index=same)
             rows = find_passing(connection, view.embedder, where)
             return passing_rows(connection, view, rows)
 

@@ -3,7 +3,8 @@
 An index has to look past all that does not pass. A filter comes again, so codes of what it lets
 pass are kept, and comparing with all of them is faster: those of 8 bits a number for a few, product
 codes for more, which are a half to an eighth as large and compared in registers, so much faster.
-How coarse they may be, and how many candidates they have to give, is measured on the very vectors.
+How coarse they may be, and how many candidates they have to give, is measured on the very vectors;
+so is whether the index finds enough without.
 """
 
 import math
@@ -16,16 +17,13 @@ import faiss
 import numpy as np
 
 from indexer.engines.candidates import FLAT, ROW_NUMBER, parts, product_coding
-from indexer.engines.recall import TOLERANCE, K, fetch_width, photo_like, true_neighbours
+from indexer.engines.recall import HeldOut, K, fetch_width, photo_like, true_neighbours
+from indexer.engines.search import Search, filtered_effort
 from indexer.engines.view import Codes, RowSet, View, row_set
 from indexer.filters import Filter
 from indexer.protocols import Vectors
 from indexer.reading import Rows, find_passing_since
 
-# An index that finds .95 has to find .99 under a filter (tests/indexer/test_filtered_recall.py):
-# this many times as many lists are probed, and more as less passes; most where what passes is so
-# little that neighbours lie far apart. A graph looks at the neighbours of whatever it walks past.
-WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 5, 24, 8
 LISTED = 15  # product codes that are compared in the time of one vector in a list, about
 FINE = 5_000  # at most so many that pass get codes of 8 bits a number
 # Up to how many that pass so many numbers share a code of 4 bits; finer where that misses.
@@ -34,7 +32,8 @@ MEMORY = 64_000_000  # bytes of codes for one filter
 LEAST_PARTS = 8  # fewer do not tell vectors apart
 BREADTHS = (2, 4, 8, 16)
 # A filtered search has to find .99 (tests/indexer/test_filtered_recall.py).
-RECALL, QUERIES, COSINE = 0.998, 100, 0.8
+RECALL, QUERIES, COSINE = 0.998, 200, 0.8
+ENOUGH = 0.985  # of an index without codes: .99, less what chance does to so many queries
 TRAINING = 2_000  # vectors; with as few, and few rounds, the codes find as much (``find_breadth``)
 ROUNDS = 10
 # Rows that may come or go before codes are made anew: those that came are compared one by one.
@@ -50,30 +49,73 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
     if len(rows) <= FINE:
         codes = encode(connection, view, found, "SQ8")
         return replace(found, codes=Codes(codes, dim + ROW_NUMBER, NOTHING))
-    if not codes_are_faster(view, len(rows)):
+    trial = draw_trial(connection, view, found)
+    faster = codes_are_faster(view, len(rows))
+    if not faster and index_finds(connection, view, found, trial):
         return found
     for numbers in coarseness(len(rows), dim):
         codes = encode(connection, view, found, product_coding(dim, numbers))
-        breadth = find_breadth(connection, view, found, codes)
+        breadth = find_breadth(connection, view, codes, trial)
         if breadth is not None:
             size = parts(dim, numbers) // 2 + ROW_NUMBER
             return replace(found, codes=Codes(codes, size, NOTHING, breadth))
-    return found
+    return with_effort(connection, view, found, trial)
+
+
+def with_effort(
+    connection: sqlite3.Connection, view: View, passing: RowSet, trial: HeldOut
+) -> RowSet:
+    """What passes, with as many times the usual effort as the index needs to find enough of it."""
+    while not index_finds(connection, view, passing, trial):
+        if passing.more * view.opened.manifest.nprobe >= view.opened.most_effort:
+            break
+        passing = replace(passing, more=2 * passing.more)
+    return passing
+
+
+def index_finds(
+    connection: sqlite3.Connection, view: View, passing: RowSet, trial: HeldOut
+) -> bool:
+    """Whether searches of the index find enough of what passes.
+
+    They do where a filter has nothing to do with what items look like. A filter by kind or colour
+    does: the nearest that pass lie far from a photo of another kind, in lists that are not probed.
+    """
+    search = Search(connection, view, K, frozenset(), passing)
+    answers = search.run(trial.queries, exact=False, effort=None)
+    near = [[hit.score for hit in hits] for hits in answers]
+    return trial.share_of(near) >= ENOUGH
 
 
 def follow(
-    connection: sqlite3.Connection, view: View, where: Filter, before: RowSet, *, since: int
+    connection: sqlite3.Connection,
+    view: View,
+    where: Filter,
+    before: RowSet,
+    *,
+    since: int,
+    same_index: bool,
 ) -> RowSet:
-    """What a filter lets pass in a view, from what it let pass at an earlier change number.
+    """What a filter lets pass in a view, from what it let pass earlier.
 
     Only what was touched since is looked at: a shop changes items all day long, and looking at a
     million takes a second.
+
+    Args:
+        connection: A read snapshot of the store.
+        view: Of that snapshot.
+        where: The filter.
+        before: What it let pass.
+        since: The change number of that.
+        same_index: Whether it was found for the index of the same generation.
     """
     out, come = find_passing_since(connection, view.embedder, where, change=since)
     rows = exchange(before.rows, out, come)
     codes = before.codes
     if codes is None:
-        return row_set(rows) if len(before) else passing_rows(connection, view, rows)
+        if not same_index or not len(before):
+            return passing_rows(connection, view, rows)
+        return replace(row_set(rows), more=before.more)
     behind = codes.behind + len(out)
     if behind > BEHIND:
         return passing_rows(connection, view, rows)
@@ -95,16 +137,6 @@ def codes_are_faster(view: View, passing: int) -> bool:
     effort = filtered_effort(view, passing, opened.manifest.nprobe)
     looked_at = min(1.0, effort / opened.manifest.nlist) * len(view)
     return passing < LISTED * looked_at
-
-
-def filtered_effort(view: View, passing: int, effort: int) -> int:
-    """Lists to probe, or the length of a graph's list of candidates, where so many pass.
-
-    As many vectors are compared then, whatever passes: what does not costs a look at one bit.
-    """
-    more = FILTERED_WIDE if passing >= WIDE * len(view) else FILTERED
-    more = FILTERED_GRAPH if view.opened.graph else more
-    return math.ceil(more * effort * len(view) / passing)
 
 
 def coarseness(count: int, dim: int) -> list[int]:
@@ -139,13 +171,8 @@ def sample(connection: sqlite3.Connection, view: View, passing: RowSet, most: in
     return np.concatenate([vectors for _, vectors in view.stream(connection, some)])
 
 
-def find_breadth(
-    connection: sqlite3.Connection, view: View, passing: RowSet, codes: Any
-) -> int | None:
-    """How many times as many candidates as codes of 8 bits the codes need; None if even many fail.
-
-    Measured with queries that are like photos of any items, whether these pass or not.
-    """
+def draw_trial(connection: sqlite3.Connection, view: View, passing: RowSet) -> HeldOut:
+    """Queries that are like photos of any items, whether these pass or not, and what is nearest."""
 
     def blocks() -> Iterator[Vectors]:
         for _, vectors in view.stream(connection, passing):
@@ -156,13 +183,19 @@ def find_breadth(
     if stored is not None:
         seeds = stored.vectors(None, stored.rows[:: math.ceil(len(stored.rows) / QUERIES)])
     queries = photo_like(seeds, COSINE, np.random.default_rng(0))
-    held_out = true_neighbours(queries, blocks(), len(passing))
+    return true_neighbours(queries, blocks(), len(passing))
+
+
+def find_breadth(
+    connection: sqlite3.Connection, view: View, codes: Any, trial: HeldOut
+) -> int | None:
+    """How many times as many candidates as codes of 8 bits codes need; None if even many fail."""
     for breadth in BREADTHS:
-        rows = codes.search(queries, min(breadth * fetch_width(K), len(passing)))[1]
-        near = 0
-        for query, threshold, mine in zip(queries, held_out.thresholds, rows, strict=True):
-            scores = view.read(connection, mine[mine >= 0]) @ query
-            near += min(int((scores >= threshold - TOLERANCE).sum()), held_out.neighbours)
-        if near >= RECALL * held_out.neighbours * len(queries):
+        rows = codes.search(trial.queries, min(breadth * fetch_width(K), codes.ntotal))[1]
+        near = [
+            view.read(connection, mine[mine >= 0]) @ query
+            for query, mine in zip(trial.queries, rows, strict=True)
+        ]
+        if trial.share_of(near) >= RECALL:
             return breadth
     return None

@@ -7,7 +7,7 @@ to the views' cosine.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,14 @@ class HeldOut:
     thresholds: npt.NDArray[np.float64]
     neighbours: int
     views: int = 0
+
+    def share_of(self, found: Sequence[Sequence[float] | npt.NDArray[np.floating]]) -> float:
+        """The part of the true neighbours among what was found: true scores, for each query."""
+        near = [
+            min(int((np.asarray(scores) >= threshold - TOLERANCE).sum()), self.neighbours)
+            for scores, threshold in zip(found, self.thresholds, strict=True)
+        ]
+        return sum(near) / (len(near) * self.neighbours)
 
 
 def photo_like(vectors: Vectors, cosine: float, generator: np.random.Generator) -> Vectors:

@@ -1,5 +1,6 @@
 """One search: candidates from a view, ranked by their true vectors, as wide as needed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
@@ -8,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from indexer.engines.passing import filtered_effort
 from indexer.engines.recall import TOLERANCE, fetch_width
 from indexer.engines.scores import cosines
 from indexer.engines.view import Codes, RowSet, View, top_rows
@@ -20,6 +20,10 @@ WIDEN = 4
 # A filter that lets a smaller part pass is answered by comparing with all that pass: an index has
 # to probe most of its lists to find so few, and still misses some; a graph walks past the others.
 FEW, FEW_GRAPH = 0.01, 0.25
+# An index that finds .95 has to find .99 under a filter (tests/indexer/test_filtered_recall.py):
+# this many times as many lists are probed, and more as less passes; most where what passes is so
+# little that neighbours lie far apart. A graph looks at the neighbours of whatever it walks past.
+WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 8, 24, 8
 
 Candidates = tuple[Vectors, Rows]
 
@@ -117,7 +121,7 @@ class Search:
     def effort(self, nprobe: int, lists: int) -> int:
         """Lists to probe, or the length of a graph's list of candidates: more, the less passes."""
         if self.passing is not None and len(self.passing):
-            nprobe = filtered_effort(self.view, len(self.passing), nprobe)
+            nprobe = self.passing.more * filtered_effort(self.view, len(self.passing), nprobe)
         return min(nprobe, lists)
 
     def propose(
@@ -189,6 +193,16 @@ class Search:
         names = self.view.names(self.connection, rows)
         hits = map(Hit, names, scores.tolist())
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))[: self.limit]
+
+
+def filtered_effort(view: View, passing: int, effort: int) -> int:
+    """Lists to probe, or the length of a graph's list of candidates, where so many pass.
+
+    As many vectors are compared then, whatever passes: what does not costs a look at one bit.
+    """
+    more = FILTERED_WIDE if passing >= WIDE * len(view) else FILTERED
+    more = FILTERED_GRAPH if view.opened.graph else more
+    return math.ceil(more * effort * len(view) / passing)
 
 
 def settled(

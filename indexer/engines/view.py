@@ -120,13 +120,15 @@ class RowSet:
         rows: (P,) ascending.
         bits: One for each row number, as ``selector`` reads them.
         selector: The rows, as FAISS wants to be told.
-        codes: An index of these rows alone, if there are few and they are asked for again.
+        codes: An index of these rows alone, if that finds more of them, or finds them sooner.
+        more: How many times the usual effort the index needs to find enough of them.
     """
 
     rows: Rows
     bits: npt.NDArray[np.uint8]
     selector: Any
     codes: Codes | None = None
+    more: int = 1
 
     def __len__(self) -> int:
         return len(self.rows)
