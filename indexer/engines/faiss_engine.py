@@ -42,7 +42,8 @@ from indexer.generations import GENERATIONS, check_known, read_current
 from indexer.layout import read_layout
 from indexer.leases import Lease, hold
 from indexer.protocols import Facet, Hit, Item, Place, Vectors
-from indexer.reading import find_facets, find_items, find_passing, find_vectors_by_id, read_change
+from indexer.reading import find_items, find_vectors_by_id, read_change
+from indexer.reading_filters import find_facets, find_passing
 
 # What filters let pass is kept: shops ask with the same few.
 FILTERS, FILTER_BYTES = 32, 512_000_000

@@ -32,7 +32,8 @@ from indexer.errors import (
 from indexer.filter_milvus import compile_filter
 from indexer.filters import Filter
 from indexer.protocols import Facet, Hit, Item, Place, Vectors
-from indexer.reading import find_embedder, find_facets, read_change
+from indexer.reading import find_embedder, read_change
+from indexer.reading_filters import find_facets
 
 Answer = TypeVar("Answer")
 

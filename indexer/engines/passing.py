@@ -22,7 +22,8 @@ from indexer.engines.search import Search, filtered_effort
 from indexer.engines.view import Codes, RowSet, View, row_set
 from indexer.filters import Filter
 from indexer.protocols import Vectors
-from indexer.reading import Rows, find_passing_since
+from indexer.reading import Rows
+from indexer.reading_filters import find_passing_since
 
 LISTED = 15  # product codes that are compared in the time of one vector in a list, about
 FINE = 5_000  # at most so many that pass get codes of 8 bits a number

@@ -15,7 +15,7 @@ from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.filters import parse_filter
 from indexer.generations import publish
 from indexer.protocols import Item
-from indexer.reading import find_passing
+from indexer.reading_filters import find_passing
 from indexer.store import Record, StoreWriter, open_writer
 
 COUNT, DIM, STEPS = 1_500, 16, 40

@@ -4,7 +4,7 @@ import json
 
 from indexer.engines import faiss_engine
 from indexer.engines.faiss_engine import FaissEngine
-from indexer.reading import find_facets
+from indexer.reading_filters import find_facets
 from service.awaited import AwaitedEngine
 
 
