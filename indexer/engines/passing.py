@@ -35,6 +35,7 @@ BREADTHS = (2, 4, 8, 16)
 # A filtered search has to find .99 (tests/indexer/test_filtered_recall.py).
 RECALL, QUERIES, COSINE = 0.998, 200, 0.8
 ENOUGH = 0.985  # of an index without codes: .99, less what chance does to so many queries
+TRIED = 2_000_000  # that pass at most where it is measured: all of them are looked at for that
 TRAINING = 2_000  # vectors; with as few, and few rounds, the codes find as much (``find_breadth``)
 ROUNDS = 10
 # Rows that may come or go before codes are made anew: those that came are compared one by one.
@@ -50,11 +51,14 @@ def passing_rows(connection: sqlite3.Connection, view: View, rows: Rows) -> RowS
     if len(rows) <= FINE:
         codes = encode(connection, view, found, "SQ8")
         return replace(found, codes=Codes(codes, dim + ROW_NUMBER, NOTHING))
+    codings = coarseness(len(rows), dim)
+    if not codings and (len(rows) > TRIED or looks_everywhere(view, len(rows))):
+        return found
     trial = draw_trial(connection, view, found)
     faster = codes_are_faster(view, len(rows))
     if not faster and index_finds(connection, view, found, trial):
         return found
-    for numbers in coarseness(len(rows), dim):
+    for numbers in codings:
         codes = encode(connection, view, found, product_coding(dim, numbers))
         breadth = find_breadth(connection, view, codes, trial)
         if breadth is not None:
@@ -128,6 +132,12 @@ def exchange(rows: Rows, out: Rows, come: Rows) -> Rows:
     """Some rows (N,) without others (M,), and with further ones (A,); all of them ascending."""
     kept = rows[~np.isin(rows, out)]
     return np.insert(kept, np.searchsorted(kept, come), come)
+
+
+def looks_everywhere(view: View, passing: int) -> bool:
+    """Whether more effort finds no more, where so many pass."""
+    opened = view.opened
+    return filtered_effort(view, passing, opened.manifest.nprobe) >= opened.most_effort
 
 
 def codes_are_faster(view: View, passing: int) -> bool:
