@@ -212,8 +212,18 @@ def test_many_clients_at_once_all_get_in(shop, picture):
 
 
 def test_ids_of_every_kind_survive(shop, picture):
-    for item_id in ("a/image", "../x", "x y", "a%2Fb", "ü", "batch"):
+    controls = ("a", "a\n", "a\nb", "batch\n", "\t\r\x1b")
+    names = ("a/image", "../x", "x y", "a%2Fb", "ü", "batch", *controls)
+    for item_id in names:
         response = shop.request("PUT", item_path(item_id), content=picture(77))
         assert response.status_code == 201, item_id
         assert response.json()["id"] == item_id
         assert shop.get(item_path(item_id)).json()["id"] == item_id
+    for item_id in names:
+        path = item_path(item_id)
+        changed = shop.request("PATCH", path, json={"attributes": {"name": item_id}})
+        assert (changed.status_code, changed.json()["id"]) == (200, item_id)
+    for item_id in reversed(names):  # each takes away itself alone
+        assert shop.get(item_path(item_id)).json()["attributes"] == {"name": item_id}
+        assert shop.request("DELETE", item_path(item_id)).status_code == 204
+        assert shop.get(item_path(item_id)).status_code == 404
