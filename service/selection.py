@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from indexer.engines.scores import cosines
 from indexer.filters import Filter
 from indexer.protocols import Engine, Hit, Item, Scalar, Vectors
 
@@ -164,9 +165,8 @@ def thin(
         if len(kept) == wanted.needed:
             break
         if vector is not None and kept_vectors:
-            cosines = np.stack(kept_vectors) @ vector
-            best = int(cosines.argmax())
-            if cosines[best] >= copies:
+            best = int((np.stack(kept_vectors) @ vector).argmax())
+            if cosines(kept_vectors[best][np.newaxis], vector)[0] >= copies:
                 folded[best].append(hit.id)
                 continue
         if group is not None:

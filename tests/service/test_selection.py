@@ -142,6 +142,32 @@ def test_a_threshold_over_http(each_client):
     assert found(response) == [item["id"] for item in answer if item["score"] >= middle]
 
 
+def test_a_threshold_of_1_finds_copies(each_client, photos):
+    for item_id, photo in photos.items():
+        response = each_client.post("/v1/search?score_threshold=1", content=photo)
+        assert found(response) == [item_id]
+        assert response.json()["items"][0]["score"] == 1
+
+
+def test_copies_are_folded_at_1_and_what_is_nearly_one_is_not():
+    """Rows whose products with themselves are less than 1 in float32, and more, and their twins."""
+    rows = np.random.default_rng(0).standard_normal((60, 48)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    assert (np.vecdot(rows, rows) < 1).any()
+    near = rows + np.roll(rows, 1, axis=1) * np.float32(1e-3)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    pairs = [(Item(f"{kind}{n:02}", "x", "0" * 64), row) for kind, these in
+             (("a", rows), ("b", rows), ("c", near)) for n, row in enumerate(these)]  # fmt: skip
+    engine = ExactEngine(pairs, dim=48, fingerprint="f")
+
+    chosen = choose(engine, rows[0], Selection(200, collapse=1.0))
+
+    assert len(chosen) == 120
+    assert {c.id: c.collapsed for c in chosen if c.id[0] == "a"} == {
+        f"a{n:02}": (f"b{n:02}",) for n in range(60)
+    }
+
+
 def test_groups_and_copies_over_http(each_client, photos, vectors):
     form = {"limit": "40", "group_by": "number", "collapse": "0.9999"}
     response = each_client.post("/v1/search", files={"image": ("a", photos["hats/03"])}, data=form)
