@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.engines.exact import ExactEngine
+from indexer.errors import UnknownAttributeError
 from indexer.filters import parse_filter
 from indexer.protocols import Item
 from service import selection
@@ -77,6 +78,10 @@ def test_it_answers_what_the_definition_says(seed, count, wanted):
     query = np.random.default_rng(seed + 1).normal(size=4)
     query = (query / np.linalg.norm(query)).astype(np.float32)
 
+    if wanted.group_by and styles and not any(styles):
+        with pytest.raises(UnknownAttributeError):
+            choose(engine, query, wanted)
+        return
     chosen = choose(engine, query, wanted)
 
     assert [(c.id, c.collapsed) for c in chosen] == by_definition(rows, styles, query, wanted)
@@ -111,6 +116,34 @@ def test_a_group_that_fills_the_first_candidates_does_not_shorten_the_answer(mon
 
     monkeypatch.setattr(selection, "MOST", 50)  # and no further than that
     assert [c.id for c in choose(engine, near, Selection(3, collapse=0.99))] == ["near-000"]
+
+
+def test_grouping_by_what_no_item_has_is_refused_and_by_what_few_have_is_not():
+    engine, rows, styles = engine_of(3, 40)
+    with pytest.raises(UnknownAttributeError, match=r"'stile'\. Did you mean 'style'\?"):
+        choose(engine, rows[0], Selection(3, group_by="stile"))
+    with pytest.raises(UnknownAttributeError, match=r"'price'\. There are: style\."):
+        choose(engine, rows[0], Selection(3, group_by="price"))
+    # None of those that are looked at has it, or nothing is: others have it all the same.
+    without = tuple(f"{n:03}" for n, style in enumerate(styles) if style is not None)
+    few = choose(engine, rows[0], Selection(3, group_by="style", exclude=without))
+    assert len(few) == 3
+    assert all(choice.item.attributes == {} for choice in few)
+    where = parse_filter('{"must": [{"key": "style", "match": "none such"}]}')
+    assert choose(engine, rows[0], Selection(3, group_by="style", where=where)) == []
+    with pytest.raises(UnknownAttributeError, match="stile"):
+        choose(engine, rows[0], Selection(3, group_by="stile", where=where))
+    engine.delete([f"{n:03}" for n in range(40)])
+    assert choose(engine, rows[0], Selection(3, group_by="style")) == []
+
+
+def test_of_many_attributes_some_are_named():
+    names = {f"attribute {n:02}": n for n in range(30)}
+    row = np.array([1, 0], np.float32)
+    engine = ExactEngine([(Item("a", "x", "0" * 64, names), row)], dim=2, fingerprint="f")
+    with pytest.raises(UnknownAttributeError, match=r"There are: attribute 00, .* 19, …") as caught:
+        choose(engine, row, Selection(1, group_by="x"))
+    assert "attribute 20" not in str(caught.value)
 
 
 # -- over HTTP -----------------------------------------------------------------------------------
@@ -179,6 +212,25 @@ def test_groups_and_copies_over_http(each_client, photos, vectors):
     assert not set(folded) & set(found(response))
     assert all(float(vectors[item["id"]] @ vectors[name]) >= 0.9998
                for item in items for name in item["collapsed"])  # fmt: skip
+
+
+def test_an_attribute_that_no_item_has_groups_nothing_silently(each_client, photos, check_problem):
+    photo = photos["hats/03"]
+    sent = (
+        {"content": photo, "params": {"group_by": "nummer"}},
+        {"files": {"image": ("a", photo)}, "data": {"group_by": "nummer"}},
+        {"json": {"item_id": "hats/03", "group_by": "nummer"}},
+        {"json": {"positives": ["hats/03"], "group_by": "nummer"}},
+    )
+    for body in sent:
+        problem = check_problem(each_client.post("/v1/search", **body), 422, "invalid-request")
+        told = "No item has an attribute 'nummer'. Did you mean 'number'? There are: number."
+        assert problem["detail"] == f"group_by: {told}"
+        assert problem["errors"] == [{"field": "group_by", "message": told}]
+    batch = {"item_ids": ["hats/03", "none"], "group_by": "nummer"}
+    answers = each_client.post("/v1/search/batch", json=batch).json()["answers"]
+    assert [answer["status"] for answer in answers] == [422, 404]
+    assert "nummer" in answers[0]["detail"]
 
 
 @pytest.mark.parametrize(
