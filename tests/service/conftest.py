@@ -30,7 +30,7 @@ from tests.sites import Names, Site
 
 # Ids that are awkward in a path, among plain ones.
 AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd",
-           "line\nbreak", "end\n", "end", "bell\x07\r\x85\u2028", "shoes/image\n")  # fmt: skip
+           "x/line\nbreak", "x/end\n", "x/end", "x/bell\x07\r\x85\u2028", "x/image\n")  # fmt: skip
 PLAIN = tuple(f"{kind}/{number:02d}" for kind in ("bags", "hats", "shoes") for number in range(8))
 
 

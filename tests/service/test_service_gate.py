@@ -259,7 +259,7 @@ def test_a_request_is_logged_in_one_line(client, caplog):
 def test_an_id_with_a_line_break_is_one_line_of_the_log_and_its_route_in_the_counts(client, caplog):
     caplog.set_level(logging.INFO, "service.gate")
 
-    for path in ("line%0Abreak", "end%0A", "end%0A/image", "bell%07%0D%C2%85%E2%80%A8"):
+    for path in ("x/line%0Abreak", "x/end%0A", "x/end%0A/image", "x/bell%07%0D%C2%85%E2%80%A8"):
         assert client.get(f"/v1/items/{path}").status_code == 200
 
     for record in caplog.records:
