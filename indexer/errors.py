@@ -6,6 +6,7 @@
     ├── EmbedderError             an embedder that breaks its promise (shape, finite, length)
     ├── WorkersError              other processes that read and embed ended early, or cannot start
     ├── QueryError                a search that cannot be answered as asked
+    │   └── UnknownAttributeError no item has the attribute
     ├── StoreError
     │   ├── NoStoreError          no store there
     │   ├── StoreBusyError        another process (``pid``) is writing
@@ -57,6 +58,10 @@ class WorkersError(IndexerError):
 
 class QueryError(IndexerError):
     """A query of the wrong shape, not finite, not of unit length, or a limit below 1."""
+
+
+class UnknownAttributeError(QueryError):
+    """No item has the attribute that items are to be grouped by; says which there are."""
 
 
 class StoreError(IndexerError):

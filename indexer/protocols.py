@@ -172,6 +172,15 @@ class Engine(Protocol):
         """
         ...
 
+    def attributes(self, *, sought: str | None = None) -> frozenset[str]:
+        """The names of the attributes that items have, null being none.
+
+        Costs nearly nothing once it was asked, unlike ``facets``. A name may be told for as long as
+        the engine is open after the last item that had it is gone. Whoever only seeks one says so:
+        if it is there, others may be left out.
+        """
+        ...
+
     def layout(self) -> list[Place]:
         """Where items stand on a map of the catalogue: those that look alike beside each other.
 

@@ -67,6 +67,10 @@ class AwaitedEngine:
         """As the opened engine."""
         return self._opened().facets(where, most=most)
 
+    def attributes(self, *, sought: str | None = None) -> frozenset[str]:
+        """As the opened engine."""
+        return self._opened().attributes(sought=sought)
+
     def layout(self) -> list[Place]:
         """As the opened engine."""
         return self._opened().layout()

@@ -8,8 +8,9 @@ from fastapi.staticfiles import StaticFiles
 
 from service.negotiation import JSON, best_of
 from service.schemas import Welcome
+from service.strict import WholeRoute
 
-router = APIRouter(tags=["probes"])
+router = APIRouter(tags=["probes"], route_class=WholeRoute)
 
 FOLDER = Path(__file__).parent / "page"
 HTML = "text/html"

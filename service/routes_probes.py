@@ -7,8 +7,9 @@ from service.errors import NotReadyError
 from service.metrics import MEDIA_TYPE
 from service.schemas import Alive, Ready
 from service.state import Shared
+from service.strict import WholeRoute
 
-router = APIRouter(tags=["probes"])
+router = APIRouter(tags=["probes"], route_class=WholeRoute)
 
 
 @router.get("/healthz", summary="Is the process alive?", operation_id="healthz")

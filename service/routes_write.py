@@ -3,10 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from service.errors import InvalidRequestError, ServiceError, UnknownItemError
@@ -18,10 +20,10 @@ from service.schemas import ItemResponse
 from service.schemas_items import (
     BATCH,
     BatchItem,
-    BatchOptions,
     BatchResponse,
     ItemOptions,
     ItemStatus,
+    SentBatch,
 )
 from service.searcher import Stopwatch
 from service.shelf import Put
@@ -31,6 +33,7 @@ from service.uploads import (
     FORM,
     JSON,
     content_type,
+    invalid,
     not_empty,
     once,
     parse_json,
@@ -68,17 +71,36 @@ BATCH_BODY: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch asks for.
+
+    Attributes:
+        names: The ids of the items, in the order of the request.
+        items: Those items that can be read, by id.
+        refused: What is wrong with each of the others, by id.
+        delete: Ids to delete.
+        files: The files of the form by field.
+    """
+
+    names: tuple[str, ...]
+    items: Mapping[str, BatchItem]
+    refused: Mapping[str, ItemStatus]
+    delete: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+
 @router.post("/items/batch", summary="Put and delete many items", openapi_extra=BATCH_BODY)
 async def write_items(request: Request, state: Shared) -> BatchResponse:
-    """Put, change and delete items, with a status for each: a bad photo fails no other item.
+    """Put, change and delete items, with a status for each: a bad one fails no other.
 
     In a form, `items` is a JSON list of `{"id", "attributes", "image"}`, where `image` names the
     file field that holds the photo; `delete` is an id, and may be repeated. JSON has no photos, so
     with it only attributes are changed and items deleted. All that is usable is stored at once.
     """
     with state.admission:
-        asked, files = await read_batch(request)
-        statuses = await put_all(state, asked, files)
+        asked = await read_batch(request)
+        statuses = await put_all(state, asked)
         if asked.delete:
             there = await state.run(lambda: state.shelf.delete(asked.delete))
             statuses += [
@@ -142,16 +164,16 @@ async def delete_item(item_id: str, state: Shared) -> Response:
     return Response(status_code=204)
 
 
-async def read_batch(request: Request) -> tuple[BatchOptions, Mapping[str, bytes]]:
-    """Read a batch: what is asked, and the files of a form by field.
+async def read_batch(request: Request) -> Batch:
+    """Read a batch, whose items may be wrong each by itself.
 
     Raises:
         UnsupportedFormatError, MalformedBodyError, InvalidRequestError: See ``service.errors``.
     """
     kind = content_type(request)
     if kind == JSON:
-        given = parse_json(BatchOptions, await request.body())
-        return checked(validate(BatchOptions, given), {})
+        given = parse_json(SentBatch, await request.body())
+        return batch_of(validate(SentBatch, given), {})
     if kind != FORM:
         raise wrong_content_type(kind, f"{FORM} with a field 'items', or {JSON}")
     async with parsed_form(request, max_files=BATCH, example="a") as form:
@@ -168,54 +190,85 @@ async def read_batch(request: Request) -> tuple[BatchOptions, Mapping[str, bytes
     listed = [value for name, value in texts if name == "items"]
     if len(listed) > 1:
         raise wrong("items", "It stands there twice. Send one JSON list.")
-    named = parse_json(BatchOptions, b'{"items": %s}' % (listed[0].encode() if listed else b"[]"))
+    named = parse_json(SentBatch, b'{"items": %s}' % (listed[0].encode() if listed else b"[]"))
     deleted = [value for name, value in texts if name == "delete"]
-    return checked(validate(BatchOptions, {**named, "delete": deleted}), files)
+    return batch_of(validate(SentBatch, {**named, "delete": deleted}), files)
 
 
-def checked(
-    asked: BatchOptions, files: Mapping[str, bytes]
-) -> tuple[BatchOptions, Mapping[str, bytes]]:
-    """A batch that does not contradict itself."""
-    names = Counter([*(item.id for item in asked.items), *asked.delete])
+def batch_of(sent: SentBatch, files: Mapping[str, bytes]) -> Batch:
+    """A batch whose items have ids, and that does not contradict itself.
+
+    Raises:
+        InvalidRequestError: An item has no id, or an id or a file has no place in it.
+    """
+    read = [read_item(place, given, files) for place, given in enumerate(sent.items)]
+    names = Counter([*(item.id for item in read), *sent.delete])
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise wrong("items", f"{twice[0]!r} stands in it twice. Send each id once.")
-    missing = [i.image for i in asked.items if i.image is not None and i.image not in files]
-    if missing:
-        raise wrong("items", f"There is no file field {missing[0]!r} in the form.")
-    unused = sorted(set(files) - {item.image for item in asked.items})
+    images = [given["image"] for given in sent.items if "image" in given]
+    unused = sorted(name for name in files if name not in images)
     if unused:
         raise wrong(unused[0], "No item names this file as its image.")
     if not names:
         raise wrong("items", "There is nothing to put and nothing to delete.")
-    return asked, files
+    return Batch(
+        names=tuple(item.id for item in read),
+        items={item.id: item for item in read if isinstance(item, BatchItem)},
+        refused={item.id: item for item in read if isinstance(item, ItemStatus)},
+        delete=tuple(sent.delete),
+        files=files,
+    )
 
 
-async def put_all(
-    state: State, asked: BatchOptions, files: Mapping[str, bytes]
-) -> list[ItemStatus]:
+def read_item(place: int, given: object, files: Mapping[str, bytes]) -> BatchItem | ItemStatus:
+    """An item of a batch, or what is wrong with it.
+
+    Raises:
+        InvalidRequestError: It has no id by which that could be told.
+    """
+    try:
+        item = BatchItem.model_validate(given, strict=True)
+        check_id(item.id)
+        if item.image is not None and item.image not in files:
+            raise wrong("image", f"There is no file field {item.image!r} in the form.")
+    except InvalidRequestError as error:
+        refusal = error
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        if not isinstance(given, dict) or any(one["loc"] == ("id",) for one in found):
+            located = [{**one, "loc": ("items", place, *one["loc"])} for one in found]
+            raise invalid(located, BatchItem) from error
+        refusal = invalid(found, BatchItem)
+    else:
+        return item
+    assert isinstance(given, dict)
+    return ItemStatus(id=given["id"], status=refusal.status, detail=refusal.detail)
+
+
+async def put_all(state: State, asked: Batch) -> list[ItemStatus]:
     """Embed every photo, store what is usable, and say what became of each item."""
 
     async def embed(item: BatchItem) -> Put | ItemStatus:
         try:
-            data = not_empty(files[item.image or ""])
+            data = not_empty(asked.files[item.image or ""])
             vector = await state.embed(data, Stopwatch())
         except ServiceError as error:
             return ItemStatus(id=item.id, status=error.status, detail=error.detail)
         return Put(item.id, item.told, data, vector)
 
-    tried = await asyncio.gather(*(embed(item) for item in asked.items if item.image is not None))
+    items = asked.items.values()
+    tried = await asyncio.gather(*(embed(item) for item in items if item.image is not None))
     puts = [one for one in tried if isinstance(one, Put)]
-    changes = {item.id: item.told for item in asked.items if item.image is None}
+    changes = {item.id: item.told for item in items if item.image is None}
     new = await state.run(lambda: state.shelf.put(puts)) if puts else []
     known = await state.run(lambda: state.shelf.describe(changes)) if changes else []
-    told = {one.id: one for one in tried if isinstance(one, ItemStatus)}
+    told = {one.id: one for one in tried if isinstance(one, ItemStatus)} | dict(asked.refused)
     for put, is_new in zip(puts, new, strict=True):
         told[put.id] = ItemStatus(id=put.id, status=201 if is_new else 200)
     for name, there in zip(changes, known, strict=True):
         told[name] = ItemStatus(id=name, status=200) if there else not_there(name)
-    return [told[item.id] for item in asked.items]
+    return [told[name] for name in asked.names]
 
 
 def not_there(item_id: str) -> ItemStatus:

@@ -107,7 +107,16 @@ class BatchItem(ItemOptions):
     ] = None
 
 
-class BatchOptions(BaseModel):
+class SentBatch(BaseModel):
+    """A batch as it is sent: whether its items can be read is told of each by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[Any], Field(max_length=BATCH)] = []
+    delete: Annotated[list[ItemId], Field(max_length=DELETED)] = []
+
+
+class BatchOptions(SentBatch):
     """Items to put or change, and ids to delete. Unknown keys are errors."""
 
     model_config = ConfigDict(
@@ -123,7 +132,6 @@ class BatchOptions(BaseModel):
     )
 
     items: Annotated[list[BatchItem], Field(max_length=BATCH)] = []
-    delete: Annotated[list[ItemId], Field(max_length=DELETED)] = []
 
 
 STATUS_EXAMPLE: dict[str, Any] = {"id": ITEM_EXAMPLE["id"], "status": 200, "detail": None}

@@ -69,7 +69,8 @@ class Wanted(BaseModel):
                 min_length=1,
                 max_length=256,
                 description="An attribute: of each of its values at most `group_size` items are "
-                "answered. An item without it is a group of its own.",
+                "answered. An item without it is a group of its own; an attribute that no item has "
+                "is refused.",
             ),
         ]
         | None

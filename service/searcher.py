@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from indexer.errors import FingerprintMismatchError, GenerationError
+from indexer.errors import FingerprintMismatchError, GenerationError, UnknownAttributeError
 from indexer.protocols import Embedder, Engine, Item, Pixels, Vectors
 from models.images import Crop
 from service.combining import Example, Photo, combined
@@ -265,18 +265,29 @@ class Searcher:
     def search_each(
         self, vectors: Vectors, wanted: Selection, *, watch: Stopwatch | None = None
     ) -> list[Answer]:
-        """The items to answer to each of ``vectors`` (B, dim), all from one generation."""
+        """The items to answer to each of ``vectors`` (B, dim), all from one generation.
+
+        Raises:
+            InvalidRequestError: They are to be grouped by an attribute that no item has.
+        """
         watch = watch or Stopwatch()
         self.refresh()
         for _ in range(ATTEMPTS):
             generation = self.engine.generation
-            chosen = choose_each(self.engine, vectors, wanted, watch.step)
+            chosen = self._choose(vectors, wanted, watch)
             there = all(choice.item is not None for page in chosen for choice in page)
             if self.engine.generation == generation and there:
                 break
         where = wanted.where
         total = len(self.engine) if where is None else self.engine.count(where)
         return [Answer(matches_of(page), generation, total, watch.timings) for page in chosen]
+
+    def _choose(self, vectors: Vectors, wanted: Selection, watch: Stopwatch) -> list[list[Choice]]:
+        try:
+            return choose_each(self.engine, vectors, wanted, watch.step)
+        except UnknownAttributeError as error:
+            told = [{"field": "group_by", "message": str(error)}]
+            raise InvalidRequestError(f"group_by: {error}", extensions={"errors": told}) from error
 
     def find_each(self, sought: Sequence[Sought]) -> list[Found]:
         """Embed several photos together, and search with those that are to be searched with.

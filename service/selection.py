@@ -8,18 +8,22 @@ the engine is asked again for four times as many until the page is full, nothing
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from indexer.engines.scores import cosines
+from indexer.errors import UnknownAttributeError
 from indexer.filters import Filter
 from indexer.protocols import Engine, Hit, Item, Scalar, Vectors
+from service.settings import hint
 
 MOST = 10_000  # candidates that one search looks at
 WIDEN = 4
+NAMED = 20  # attributes, where another is asked for that no item has
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -36,7 +40,7 @@ class Selection:
         where: What may be answered.
         score_threshold: Only items of at least this score.
         group_by: An attribute, of whose every value at most ``group_size`` items are answered. An
-            item without it is a group of its own.
+            item without it is a group of its own; that no item at all has it is an error.
         group_size: See there.
         collapse: Items whose vector has at least this cosine with that of a better answer are
             folded into it: photos of one thing, colour variants at lower values.
@@ -107,6 +111,9 @@ def choose_each(
         vectors: Of unit length.
         wanted: What is asked for.
         step: Times the steps ``search`` and ``fetch``.
+
+    Raises:
+        UnknownAttributeError: No item has the attribute to group by.
     """
     if wanted.thins:
         kept = [_thinned(engine, vector, wanted, step) for vector in vectors]
@@ -154,6 +161,8 @@ def thin(
     """The hits that are kept, as many as are needed, each with the ids folded into it."""
     ids = [hit.id for hit in hits]
     groups = _values(engine, ids, wanted.group_by)
+    if wanted.group_by is not None and all(group is None for group in groups):
+        check_attribute(engine, wanted.group_by)
     vectors = [None] * len(ids) if wanted.collapse is None else engine.vectors(ids)
     copies = 2.0 if wanted.collapse is None else wanted.collapse  # no cosine reaches 2
     kept: list[Hit] = []
@@ -164,9 +173,8 @@ def thin(
         if len(kept) == wanted.needed:
             break
         if vector is not None and kept_vectors:
-            cosines = np.stack(kept_vectors) @ vector
-            best = int(cosines.argmax())
-            if cosines[best] >= copies:
+            best = int((np.stack(kept_vectors) @ vector).argmax())
+            if cosines(kept_vectors[best][np.newaxis], vector)[0] >= copies:
                 folded[best].append(hit.id)
                 continue
         if group is not None:
@@ -178,6 +186,24 @@ def thin(
         if vector is not None:
             kept_vectors.append(vector)
     return [(hit, tuple(names)) for hit, names in zip(kept, folded, strict=True)]
+
+
+def check_attribute(engine: Engine, key: str) -> None:
+    """Refuse an attribute that no item has: its name is misspelt, and nothing would be grouped.
+
+    Raises:
+        UnknownAttributeError: See above. Where there are no items nothing is unknown.
+    """
+    there = engine.attributes(sought=key)
+    if key not in there and len(engine):
+        raise UnknownAttributeError(no_attribute(key, there))
+
+
+def no_attribute(key: str, there: Collection[str]) -> str:
+    """That no item has an attribute, which one may have been meant, and which there are."""
+    more = ", …" if len(there) > NAMED else ""
+    known = ", ".join(sorted(there)[:NAMED]) or "none at all"
+    return f"No item has an attribute '{key}'.{hint(key, there)} There are: {known}{more}."
 
 
 def _reaches(hit: Hit, threshold: float | None) -> bool:

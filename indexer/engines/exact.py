@@ -148,6 +148,15 @@ class ExactEngine:
         rows = np.flatnonzero(passing(serving, where))
         return count_facets((serving.items[row].attributes for row in rows), most)
 
+    def attributes(
+        self,
+        *,
+        sought: str | None = None,  # noqa: ARG002 - all are read
+    ) -> frozenset[str]:
+        """The names of the attributes that items have; read anew by each call."""
+        items = self._serving.items
+        return frozenset(k for item in items for k, v in item.attributes.items() if v is not None)
+
     def layout(self) -> list[Place]:
         """Where the items stand on a map; made anew by each call."""
         serving = self._serving

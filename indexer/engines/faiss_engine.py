@@ -19,6 +19,7 @@ import faiss
 
 from indexer.database import ReaderPool
 from indexer.engines.facets import KeptFacets
+from indexer.engines.naming import AttributeNames
 from indexer.engines.passing import follow, passing_rows
 from indexer.engines.remembered import Remembered
 from indexer.engines.scores import check_queries
@@ -65,6 +66,7 @@ class FaissEngine:
         self._passing = Remembered[tuple[int, str, int, str], RowSet](
             FILTERS, room=FILTER_BYTES, size=lambda rows: rows.nbytes, name=lambda key: key[2:]
         )
+        self._names = AttributeNames()
         self._facets = KeptFacets()
 
     @classmethod
@@ -180,6 +182,11 @@ class FaissEngine:
             )
         # Copies, for what is kept is everyone's.
         return {key: facet._replace(values=list(facet.values)) for key, facet in found.items()}
+
+    def attributes(self, *, sought: str | None = None) -> frozenset[str]:
+        """The names of the attributes that items have; see ``Engine.attributes``."""
+        with self._pool.read() as connection:
+            return self._names.known(connection, sought)
 
     def layout(self) -> list[Place]:
         """The map of the generation that answers, without the items that are gone since.

@@ -19,6 +19,7 @@ from indexer.engines.milvus_collection import ALL
 from indexer.engines.milvus_search import CollectionSearch
 from indexer.engines.milvus_server import GONE, LONG, Server
 from indexer.engines.milvus_serving import Serving, bring_up, open_collection
+from indexer.engines.naming import AttributeNames
 from indexer.engines.scores import check_queries
 from indexer.engines.turns import Turns
 from indexer.errors import (
@@ -29,8 +30,8 @@ from indexer.errors import (
     NoGenerationError,
     QueryError,
 )
-from indexer.filter_milvus import compile_filter
-from indexer.filters import Filter
+from indexer.filter_milvus import compile_condition, compile_filter
+from indexer.filters import Exists, Filter
 from indexer.protocols import Facet, Hit, Item, Place, Vectors
 from indexer.reading import find_embedder, read_change
 from indexer.reading_filters import find_facets
@@ -55,6 +56,7 @@ class MilvusEngine:
         self._lock = Lock()
         self._refresh_lock = Lock()
         self._refused: tuple[str, IndexerError] | None = None
+        self._names = AttributeNames()
         self._counts: dict[tuple[str, int, str], int] = {}
 
     @classmethod
@@ -178,6 +180,25 @@ class MilvusEngine:
         return self._ask(
             lambda serving: count_facets(serving.collection.attributes(expression), most)
         )
+
+    def attributes(self, *, sought: str | None = None) -> frozenset[str]:
+        """The names of the attributes that items have; see ``Engine.attributes``.
+
+        Without ``items.sqlite`` here, the server counts those that have the one that is sought; if
+        there are none, all items are read.
+        """
+        pool = self._open_store()
+        if pool is None:
+            if sought is not None and self._has(sought):
+                return frozenset({sought})
+            return frozenset(self.facets(most=1))
+        with pool.read() as connection:
+            return self._names.known(connection, sought)
+
+    def _has(self, name: str) -> bool:
+        # Not checked as a filter's name is: whatever it holds, it becomes digits.
+        expression = compile_condition(Exists.model_construct(key=name, exists=True))
+        return self._ask(lambda serving: self._count(serving, expression)) > 0
 
     def layout(self) -> list[Place]:
         """The map of the generation that answers, without the items that are gone since."""

@@ -14,6 +14,7 @@ from indexer.engines.scores import cosines
 from indexer.engines.view import Codes, RowSet, View, top_rows
 from indexer.protocols import Hit, Vectors
 from indexer.reading import Rows, find_rows_by_id
+from indexer.store import LENGTH_TOLERANCE
 
 # A search that has too few answers, or a tie at its end, looks this many times further.
 WIDEN = 4
@@ -171,8 +172,9 @@ class Search:
             return [], 0.0
         most = self.limit + len(hidden)
         if self.view.opened.unrounded and self.codes is None and len(rows) > most:
-            # True scores up to float32's rounding: only what ties with the last can still come in.
-            near = given >= np.partition(given, -most)[-most] - 2 * TOLERANCE
+            # True scores, but for rounding and for what vectors lack of unit length: only what
+            # comes that near to the last can still come in.
+            near = given >= np.partition(given, -most)[-most] - 2 * (TOLERANCE + LENGTH_TOLERANCE)
             given, rows = given[near], rows[near]
         scores = cosines(self.view.read(self.connection, rows), query)
         shown = ~np.isin(rows, hidden) if len(hidden) else slice(None)

@@ -85,7 +85,7 @@ def delete_item(item_id: str) -> Call[None]:
 def write_items(
     items: Sequence[Write] = (), *, delete: Sequence[str] = ()
 ) -> Call[tuple[ItemStatus, ...]]:
-    """Put, change and delete many items, with a status for each: a bad photo fails no other.
+    """Put, change and delete many items, with a status for each: a bad one fails no other.
 
     Args:
         items: Up to 64.

@@ -17,8 +17,7 @@ from indexer.weights_at_hand import choose_weights
 from models.images import Crop, ImageError
 from service.commands.console import print_json, say
 from service.commands.pictures import Row, draw_results
-from service.selection import Choice, Selection, choose
-from service.settings import hint
+from service.selection import Choice, Selection, choose, no_attribute
 
 SHOWN = 3  # values of an attribute, where a filter lets nothing pass
 
@@ -90,8 +89,7 @@ def why_nothing(engine: Engine, where: Filter) -> str:
             values = ", ".join(json.dumps(v, ensure_ascii=False) for v, _ in there[key].values)
             told.append(f"'{key}' is {values}{', …' if there[key].distinct > SHOWN else ''}.")
         else:
-            known = f" There are: {', '.join(sorted(there)) or 'none at all'}."
-            told.append(f"No item has an attribute '{key}'.{hint(key, there) or known}")
+            told.append(no_attribute(key, there))
     return " ".join(told)
 
 

@@ -17,8 +17,24 @@ def test_an_item_finds_itself_first(start) -> None:
     engine = start().engine
     for item, vector in PAIRS[::20]:
         best = engine.search(vector[None], 3)[0][0]
-        assert best.id == item.id
-        assert best.score == pytest.approx(1, abs=1e-5)
+        assert best == Hit(item.id, 1)
+
+
+def test_a_copy_scores_1_whatever_float32_rounds(start) -> None:
+    """Neither less, so that a threshold of 1 finds it, nor as much as what is only nearly one."""
+    vectors = np.stack([vector for _, vector in PAIRS])
+    near = vectors + np.roll(vectors, 1, axis=1) * np.float32(1e-3)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    others = [(Item(f"a{n:03}", "u", "s"), row) for n, row in enumerate(near)]
+    engine = start([*PAIRS, *others]).engine
+    # What another batch or another machine makes of the same photo.
+    noise = np.random.default_rng(3).standard_normal(vectors.shape).astype(np.float32)
+    for queries in (vectors, vectors * (1 + np.float32(2e-7) * noise)):
+        found = engine.search(queries.astype(np.float32), 2)
+        for (item, _), (near_item, _), hits in zip(PAIRS, others, found, strict=True):
+            assert [hit.id for hit in hits] == [item.id, near_item.id]
+            assert hits[0].score == 1
+            assert 1 - 1e-5 < hits[1].score < 1 - 1e-8
 
 
 def test_scores_fall_and_are_cosines(start) -> None:

@@ -1,5 +1,7 @@
 """What every engine says of the catalogue as a whole: its attributes, its map."""
 
+from dataclasses import replace
+
 from indexer.filters import parse_filter
 from indexer.protocols import Facet, Item
 from tests.contract.engines import draw_pairs
@@ -25,6 +27,23 @@ def test_facets_count_what_passes(start) -> None:
         "new": Facet(2, 1, [(True, 2)]),
     }
     assert engine.facets(most=1)["n"] == Facet(6, 3, [("1", 2)])
+
+
+def test_the_names_of_attributes_follow_what_is_written(start) -> None:
+    (one, vector), (two, other), (three, last) = draw_pairs(3)
+    harness = start([(replace(one, attributes={"kind": "a", "none": None}), vector)])
+    assert harness.engine.attributes() == {"kind"}
+    assert harness.engine.attributes() == {"kind"}  # remembered
+    harness.upsert([(replace(two, attributes={"größe": 1.5, "new": False}), other)])
+    assert harness.engine.attributes() == {"kind", "größe", "new"}
+    assert "kind" in harness.engine.attributes(sought="kind")
+    harness.upsert([(replace(two, attributes={"new": True, "none": 0}), other)])
+    assert "none" in harness.engine.attributes(sought="none")  # it was not known yet
+    assert harness.engine.attributes() >= {"kind", "new", "none"}
+    assert harness.engine.attributes() <= {"kind", "new", "none", "größe"}
+    harness.publish([(replace(three, attributes={"later": ""}), last)])
+    harness.engine.refresh()
+    assert "later" in harness.engine.attributes()
 
 
 def test_a_map_shows_what_is_there(start) -> None:

@@ -96,6 +96,11 @@ def test_without_a_store_beside_it_the_collection_answers_as_it_is(shop, tmp_pat
         where = parse_filter('{"must": [{"key": "n", "range": {"lt": 5}}]}')
         assert far.facets(where) == near.facets(where)
         assert far.facets() == near.facets()
+        assert far.attributes() == near.attributes() != frozenset()
+        for name in (*near.attributes(), "none", "\0", '"]'):
+            there = name in near.attributes()
+            assert (name in far.attributes(sought=name)) == there
+            assert (name in near.attributes(sought=name)) == there
         assert far.layout() == near.layout()
         assert len(far.layout()) == 300
     assert not (tmp_path / "elsewhere").exists()

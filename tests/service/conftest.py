@@ -29,7 +29,8 @@ from tests.service.clients import over_app
 from tests.sites import Names, Site
 
 # Ids that are awkward in a path, among plain ones.
-AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd")
+AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd",
+           "x/line\nbreak", "x/end\n", "x/end", "x/bell\x07\r\x85\u2028", "x/image\n")  # fmt: skip
 PLAIN = tuple(f"{kind}/{number:02d}" for kind in ("bags", "hats", "shoes") for number in range(8))
 
 

@@ -110,6 +110,10 @@ def test_a_search_is_filtered_by_the_columns_of_the_manifest(shop, photo, tmp_pa
     assert "No item passes the filter." in told
     assert "No item has an attribute 'knid'. Did you mean 'kind'?" in told
     assert "'kind' is \"" in told
+    misspelt = niteru("search", photo, *on_store(shop), "--group-by", "knid", code=1).stderr
+    assert misspelt.startswith("niteru: No item has an attribute 'knid'. Did you mean 'kind'? The")
+    copy = json.loads(niteru("search", photo, *on_store(shop), "--threshold", 1, "--json").stdout)
+    assert [hit["id"] for hit in copy] == [photo.stem]
     refused = niteru("search", photo, *on_store(shop), "--filter", "{", code=1)
     assert "no JSON" in refused.stderr
 

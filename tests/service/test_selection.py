@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.engines.exact import ExactEngine
+from indexer.errors import UnknownAttributeError
 from indexer.filters import parse_filter
 from indexer.protocols import Item
 from service import selection
@@ -77,6 +78,10 @@ def test_it_answers_what_the_definition_says(seed, count, wanted):
     query = np.random.default_rng(seed + 1).normal(size=4)
     query = (query / np.linalg.norm(query)).astype(np.float32)
 
+    if wanted.group_by and styles and not any(styles):
+        with pytest.raises(UnknownAttributeError):
+            choose(engine, query, wanted)
+        return
     chosen = choose(engine, query, wanted)
 
     assert [(c.id, c.collapsed) for c in chosen] == by_definition(rows, styles, query, wanted)
@@ -113,6 +118,34 @@ def test_a_group_that_fills_the_first_candidates_does_not_shorten_the_answer(mon
     assert [c.id for c in choose(engine, near, Selection(3, collapse=0.99))] == ["near-000"]
 
 
+def test_grouping_by_what_no_item_has_is_refused_and_by_what_few_have_is_not():
+    engine, rows, styles = engine_of(3, 40)
+    with pytest.raises(UnknownAttributeError, match=r"'stile'\. Did you mean 'style'\?"):
+        choose(engine, rows[0], Selection(3, group_by="stile"))
+    with pytest.raises(UnknownAttributeError, match=r"'price'\. There are: style\."):
+        choose(engine, rows[0], Selection(3, group_by="price"))
+    # None of those that are looked at has it, or nothing is: others have it all the same.
+    without = tuple(f"{n:03}" for n, style in enumerate(styles) if style is not None)
+    few = choose(engine, rows[0], Selection(3, group_by="style", exclude=without))
+    assert len(few) == 3
+    assert all(choice.item.attributes == {} for choice in few)
+    where = parse_filter('{"must": [{"key": "style", "match": "none such"}]}')
+    assert choose(engine, rows[0], Selection(3, group_by="style", where=where)) == []
+    with pytest.raises(UnknownAttributeError, match="stile"):
+        choose(engine, rows[0], Selection(3, group_by="stile", where=where))
+    engine.delete([f"{n:03}" for n in range(40)])
+    assert choose(engine, rows[0], Selection(3, group_by="style")) == []
+
+
+def test_of_many_attributes_some_are_named():
+    names = {f"attribute {n:02}": n for n in range(30)}
+    row = np.array([1, 0], np.float32)
+    engine = ExactEngine([(Item("a", "x", "0" * 64, names), row)], dim=2, fingerprint="f")
+    with pytest.raises(UnknownAttributeError, match=r"There are: attribute 00, .* 19, …") as caught:
+        choose(engine, row, Selection(1, group_by="x"))
+    assert "attribute 20" not in str(caught.value)
+
+
 # -- over HTTP -----------------------------------------------------------------------------------
 
 
@@ -142,6 +175,32 @@ def test_a_threshold_over_http(each_client):
     assert found(response) == [item["id"] for item in answer if item["score"] >= middle]
 
 
+def test_a_threshold_of_1_finds_copies(each_client, photos):
+    for item_id, photo in photos.items():
+        response = each_client.post("/v1/search?score_threshold=1", content=photo)
+        assert found(response) == [item_id]
+        assert response.json()["items"][0]["score"] == 1
+
+
+def test_copies_are_folded_at_1_and_what_is_nearly_one_is_not():
+    """Rows whose products with themselves are less than 1 in float32, and more, and their twins."""
+    rows = np.random.default_rng(0).standard_normal((60, 48)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    assert (np.vecdot(rows, rows) < 1).any()
+    near = rows + np.roll(rows, 1, axis=1) * np.float32(1e-3)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    pairs = [(Item(f"{kind}{n:02}", "x", "0" * 64), row) for kind, these in
+             (("a", rows), ("b", rows), ("c", near)) for n, row in enumerate(these)]  # fmt: skip
+    engine = ExactEngine(pairs, dim=48, fingerprint="f")
+
+    chosen = choose(engine, rows[0], Selection(200, collapse=1.0))
+
+    assert len(chosen) == 120
+    assert {c.id: c.collapsed for c in chosen if c.id[0] == "a"} == {
+        f"a{n:02}": (f"b{n:02}",) for n in range(60)
+    }
+
+
 def test_groups_and_copies_over_http(each_client, photos, vectors):
     form = {"limit": "40", "group_by": "number", "collapse": "0.9999"}
     response = each_client.post("/v1/search", files={"image": ("a", photos["hats/03"])}, data=form)
@@ -153,6 +212,25 @@ def test_groups_and_copies_over_http(each_client, photos, vectors):
     assert not set(folded) & set(found(response))
     assert all(float(vectors[item["id"]] @ vectors[name]) >= 0.9998
                for item in items for name in item["collapsed"])  # fmt: skip
+
+
+def test_an_attribute_that_no_item_has_groups_nothing_silently(each_client, photos, check_problem):
+    photo = photos["hats/03"]
+    sent = (
+        {"content": photo, "params": {"group_by": "nummer"}},
+        {"files": {"image": ("a", photo)}, "data": {"group_by": "nummer"}},
+        {"json": {"item_id": "hats/03", "group_by": "nummer"}},
+        {"json": {"positives": ["hats/03"], "group_by": "nummer"}},
+    )
+    for body in sent:
+        problem = check_problem(each_client.post("/v1/search", **body), 422, "invalid-request")
+        told = "No item has an attribute 'nummer'. Did you mean 'number'? There are: number."
+        assert problem["detail"] == f"group_by: {told}"
+        assert problem["errors"] == [{"field": "group_by", "message": told}]
+    batch = {"item_ids": ["hats/03", "none"], "group_by": "nummer"}
+    answers = each_client.post("/v1/search/batch", json=batch).json()["answers"]
+    assert [answer["status"] for answer in answers] == [422, 404]
+    assert "nummer" in answers[0]["detail"]
 
 
 @pytest.mark.parametrize(

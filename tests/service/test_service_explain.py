@@ -149,7 +149,7 @@ def test_an_item_whose_photo_is_gone_or_damaged_is_not_explained(
 
 
 def test_an_id_that_ends_in_explain_has_a_path_of_its_own(explaining, learned, items):
-    names = ("hats/explain", "explain")
+    names = ("hats/explain", "explain", "line\nbreak", "explain\n")
     renamed = [(replace(item, id=n), row) for n, (item, row) in zip(names, items, strict=False)]
     engine = ExactEngine(renamed, dim=learned.dim, fingerprint=learned.fingerprint)
     client = explaining(engine=engine)

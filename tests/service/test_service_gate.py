@@ -256,6 +256,20 @@ def test_a_request_is_logged_in_one_line(client, caplog):
     assert line.endswith(" ms [r1]")
 
 
+def test_an_id_with_a_line_break_is_one_line_of_the_log_and_its_route_in_the_counts(client, caplog):
+    caplog.set_level(logging.INFO, "service.gate")
+
+    for path in ("x/line%0Abreak", "x/end%0A", "x/end%0A/image", "x/bell%07%0D%C2%85%E2%80%A8"):
+        assert client.get(f"/v1/items/{path}").status_code == 200
+
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert record.getMessage().isascii()
+    counted = client.get("/metrics").text
+    assert 'route="/v1/items/{item_id:path}",status="200"} 3.0' in counted
+    assert 'route="/v1/items/{item_id:path}/image",status="200"} 1.0' in counted
+
+
 def test_an_unforeseen_error_is_a_500_that_tells_nothing(
     serve, exact, check_problem, picture, caplog
 ):

@@ -87,6 +87,13 @@ def test_a_call_that_nobody_thought_of_is_the_admins():
     assert role_needed("GET", "/v1/whatever") == "search"
 
 
+def test_a_line_break_after_a_path_is_no_way_around_a_role(keyed):
+    assert keyed.get("/metrics", headers=bearer(SEARCH)).status_code == 403
+    for path in ("/metrics%0A", "/livez%0A", "/%0A", "/v1/generations%0A"):
+        assert keyed.get(path).status_code == 401
+        assert keyed.get(path, headers=bearer(ADMIN)).status_code == 404
+
+
 def test_the_answer_begins_before_a_byte_of_the_body_is_read(keyed):
     order = []
     body = [{"type": "http.request", "body": b"x" * 100, "more_body": n < 2} for n in range(3)]

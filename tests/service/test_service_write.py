@@ -139,6 +139,41 @@ def test_a_batch_has_a_status_for_each(shop, photos, picture):
     assert shop.get("/v1/items/hats/01").status_code == 404
 
 
+def test_what_is_wrong_with_one_item_fails_no_other(shop, store, photos, picture):
+    listed = [
+        {"id": "list", "attributes": {"n": [1]}, "image": "a"},
+        {"id": "one", "attributes": {"n": 1}, "image": "b"},
+        {"id": "number", "attributes": 5},
+        {"id": "hats/03", "attributes": {"n": 2**63}},
+        {"id": "hats/04", "attributes": '{"n": 4}'},
+        {"id": "misspelt", "atributes": {"n": 1}},
+        {"id": "nameless", "image": 5},
+        {"id": "photoless", "image": "z"},
+        {"id": "zero\0", "image": "c"},
+    ]
+    response = shop.post(
+        "/v1/items/batch",
+        files={name: (name, picture(70 + n)) for n, name in enumerate("abc")},
+        data={"items": json.dumps(listed), "delete": ["hats/01"]},
+    )
+
+    assert response.status_code == 200, response.text
+    told = response.json()["items"]
+    assert [item["id"] for item in told] == [*(item["id"] for item in listed), "hats/01"]
+    assert [item["status"] for item in told] == [422, 201, 422, 422, 200, 422, 422, 422, 422, 204]
+    for item, word in zip(told, ("attributes: expected", None, "attributes", "63 bits", None,
+                                 "atributes: There is no such", "image", "'z'", "zero", None),
+                          strict=True):  # fmt: skip
+        assert item["detail"] is None if word is None else word in item["detail"]
+    assert shop.get("/v1/items/one/image").content == picture(71)
+    assert shop.get("/v1/items/hats/03").json()["attributes"] == {"number": 11}
+    assert shop.get("/v1/items/hats/04").json()["attributes"] == {"n": 4}
+    assert shop.get("/v1/items/list").status_code == 404
+    assert [path.read_bytes() for path in kept(store)] == [picture(71)]  # of the refused, none
+    alone = shop.post("/v1/items/batch", json={"items": [listed[3]]}).json()["items"]
+    assert alone == [told[3]]
+
+
 def test_a_batch_as_json_changes_and_deletes(shop):
     response = shop.post(
         "/v1/items/batch",
@@ -152,9 +187,14 @@ def test_a_batch_as_json_changes_and_deletes(shop):
     ("body", "field"),
     [
         ({}, "items"),
-        ({"items": [{"id": "a", "attributes": {"n": [1]}}]}, "items.0.attributes"),
+        ({"items": {"id": "a"}}, "items"),
+        ({"items": [{"id": "a"}, {"attributes": {}}]}, "items.1.id"),
+        ({"items": [{"id": 5}]}, "items.0.id"),
+        ({"items": [{"id": "x" * 1025}]}, "items.0.id"),
+        ({"items": [{"id": "a"}, "b"]}, "items.1"),
+        ({"items": [{"id": f"{n}"} for n in range(65)]}, "items"),
         ({"items": [{"id": "a"}], "delete": ["a"]}, "items"),
-        ({"items": [{"id": "a", "image": "x"}]}, "items"),
+        ({"items": [{"id": "a"}, {"id": "a", "attributes": 5}]}, "items"),
         ({"delete": [""]}, "delete.0"),
         ({"remove": ["a"]}, "remove"),
     ],
@@ -212,8 +252,18 @@ def test_many_clients_at_once_all_get_in(shop, picture):
 
 
 def test_ids_of_every_kind_survive(shop, picture):
-    for item_id in ("a/image", "../x", "x y", "a%2Fb", "ü", "batch"):
+    controls = ("a", "a\n", "a\nb", "batch\n", "\t\r\x1b")
+    names = ("a/image", "../x", "x y", "a%2Fb", "ü", "batch", *controls)
+    for item_id in names:
         response = shop.request("PUT", item_path(item_id), content=picture(77))
         assert response.status_code == 201, item_id
         assert response.json()["id"] == item_id
         assert shop.get(item_path(item_id)).json()["id"] == item_id
+    for item_id in names:
+        path = item_path(item_id)
+        changed = shop.request("PATCH", path, json={"attributes": {"name": item_id}})
+        assert (changed.status_code, changed.json()["id"]) == (200, item_id)
+    for item_id in reversed(names):  # each takes away itself alone
+        assert shop.get(item_path(item_id)).json()["attributes"] == {"name": item_id}
+        assert shop.request("DELETE", item_path(item_id)).status_code == 204
+        assert shop.get(item_path(item_id)).status_code == 404
