@@ -24,7 +24,7 @@ FEW, FEW_GRAPH = 0.01, 0.25
 # An index that finds .95 has to find .99 under a filter (tests/indexer/test_filtered_recall.py):
 # this many times as many lists are probed, and more as less passes; most where what passes is so
 # little that neighbours lie far apart. A graph looks at the neighbours of whatever it walks past.
-WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 8, 24, 8
+WIDE, FILTERED_WIDE, FILTERED, FILTERED_GRAPH = 0.25, 10, 24, 8
 
 Candidates = tuple[Vectors, Rows]
 
