@@ -16,13 +16,13 @@ from pathlib import Path
 from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, connect
 from indexer.engines.choice import IDENTITY, check_name
-from indexer.engines.choosing import IndexPolicy
 from indexer.engines.faiss_index import Views
 from indexer.engines.milvus_collection import CHANGE, MANIFEST, STORE, Collection
 from indexer.engines.milvus_index import build_collection
 from indexer.engines.milvus_names import collection_name, generation_of
 from indexer.engines.milvus_server import LONG, Server
 from indexer.engines.milvus_serving import bring_up, open_collection
+from indexer.engines.policy import IndexPolicy
 from indexer.errors import (
     GenerationCorruptError,
     GenerationError,

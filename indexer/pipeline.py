@@ -17,7 +17,7 @@ from indexer.clock import Clock, utc_now
 from indexer.database import ReaderPool, storage_errors
 from indexer.demands import ASKED, Demands, read_asked, read_asked_elsewhere
 from indexer.engines.candidates import ROW_NUMBER
-from indexer.engines.choosing import IndexPolicy
+from indexer.engines.policy import IndexPolicy
 from indexer.errors import NothingToIndexError
 from indexer.filesystem import FileSystem, LocalFileSystem
 from indexer.generations import Generation, next_id

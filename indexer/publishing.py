@@ -29,8 +29,8 @@ from indexer.reading import find_embedder, has_changed
 from indexer.store import StoreWriter
 
 if TYPE_CHECKING:  # FAISS comes with them
-    from indexer.engines.choosing import IndexPolicy
     from indexer.engines.faiss_index import Views
+    from indexer.engines.policy import IndexPolicy
 
 
 class Generations(Protocol):

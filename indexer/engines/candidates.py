@@ -21,6 +21,7 @@ import faiss
 
 from indexer.engines.recall import fetch_width
 from indexer.protocols import Vectors
+from indexer.reading import Rows
 
 FLAT = "Flat"
 LINKS = 32
@@ -151,6 +152,14 @@ def is_graph(factory: str) -> bool:
 def is_unrounded(factory: str) -> bool:
     """Whether an index gives the scores of the vectors themselves."""
     return is_exact(factory) or is_graph(factory)
+
+
+def search_index(
+    index: Any, queries: Vectors, width: int, *, effort: int, selector: Any = None
+) -> tuple[Vectors, Rows]:
+    """Scores and row numbers (B, width), best first; -1 pads where there are no more."""
+    scores, rows = index.search(queries, width, params=parameters(index, effort, selector))
+    return scores, rows
 
 
 def parameters(index: Any, effort: int, selector: Any = None) -> Any:

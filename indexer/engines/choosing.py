@@ -11,9 +11,7 @@ built of everything only if it promises to be faster than the best lists.
 """
 
 import math
-import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,92 +25,19 @@ from indexer.engines.candidates import (
     Kind,
     find_centres,
     list_count,
-    new_graph,
     new_index,
-    parameters,
+    search_index,
 )
-from indexer.engines.recall import TOLERANCE, HeldOut, K, fetch_width, measure, true_neighbours
-from indexer.engines.scores import cosines
-from indexer.engines.stored import Stored
+from indexer.engines.estimating import promises, raise_effort, time_flat
+from indexer.engines.policy import IndexPolicy, Source
+from indexer.engines.recall import HeldOut, K, measure
 from indexer.errors import GenerationError
-from indexer.manifest import RECALL, Asked, Trial
+from indexer.manifest import Trial
 from indexer.protocols import Vectors
-from indexer.reading import Rows, stream_vectors
 
 BISECTIONS = 3
 # So many times as long takes no longer: timing a search twice differs by as much.
 AS_FAST = 1.1
-
-
-@dataclass(frozen=True, slots=True)
-class IndexPolicy:
-    """What to build when.
-
-    Attributes:
-        flat_limit: Up to so many vectors an exact scan is fast enough; above it is compared with
-            the others. 0 leaves it out as long as any other reaches the recall.
-        recall: The recall@10 a larger index has to reach, 0 to 1.
-        memory: Bytes the index may take; None is any number.
-        queries: How many held-out queries to measure with.
-        cosine: How near a held-out query made of noise is to the vector it was made from, 0 to 1,
-            where no photo can be read that would tell.
-        training: At most so many vectors train the lists.
-        sample: At most so many vectors a graph is tried on before it is built.
-        seed: Of the sampling and of k-means.
-    """
-
-    flat_limit: int = 50_000
-    recall: float = RECALL
-    memory: int | None = None
-    queries: int = 500
-    cosine: float = 0.8
-    training: int = 200_000
-    sample: int = 50_000
-    seed: int = 0
-
-    def reached_by(self, recall: float, queries: int) -> bool:
-        """Whether a recall that so many queries were measured at is what is asked, or more.
-
-        By more than its standard error, which is largest where a query finds all or nothing: other
-        queries would miss it half of the time otherwise.
-        """
-        error = math.sqrt(max(0.0, recall * (1 - recall)) / queries)
-        return recall - error >= self.recall
-
-    @property
-    def asked(self) -> Asked:
-        """What an index made by it remembers."""
-        return Asked(recall=self.recall, memory=self.memory)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The vectors an index is built from: one embedder's, within one snapshot.
-
-    Attributes:
-        connection: The snapshot.
-        embedder: The embedder's number.
-        dim: Numbers in a vector.
-        count: How many vectors.
-        stored: The file they were copied to, which is read many times as fast.
-    """
-
-    connection: sqlite3.Connection
-    embedder: int
-    dim: int
-    count: int
-    stored: Stored | None = None
-
-    def stream(self) -> Iterator[tuple[Rows, Vectors]]:
-        """All of them, in blocks: row numbers (N,) and vectors (N, dim)."""
-        if self.stored is not None:
-            return self.stored.stream()
-        return stream_vectors(self.connection, self.embedder, self.dim)
-
-    def read(self, rows: Rows) -> Vectors:
-        """The vectors (N, dim) of some rows (N,), from the file."""
-        assert self.stored is not None, "an index is built with the file beside it"
-        return self.stored.vectors(None, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,117 +121,6 @@ def fits(kind: Kind, source: Source, policy: IndexPolicy) -> bool:
     return policy.memory is None or needed <= policy.memory
 
 
-def promises(
-    kind: Kind,
-    source: Source,
-    sample: Vectors,
-    queries: Vectors,
-    policy: IndexPolicy,
-    curve: list[Trial],
-    most: float,
-) -> bool:
-    """Whether a graph of a sample (S, dim) lets expect the recall in under ``most`` microseconds.
-
-    It takes about ten times as long to build as lists, and is not built without that.
-    """
-    held_out = true_neighbours(queries, [sample], len(sample))
-    index = new_graph(source.dim)
-    index.add_with_ids(sample, np.arange(len(sample)))
-    ranking = ranking_time(source, kind)
-
-    def enough(trial: Trial) -> bool:
-        return policy.reached_by(trial.recall_at_10, len(queries))
-
-    trials = raise_effort(on_sample(index, kind, sample, held_out, ranking), kind, 0, enough)
-    curve += trials
-    return enough(trials[-1]) and expected_time(trials[-1], ranking, source.count) < most
-
-
-def expected_time(trial: Trial, ranking: float, count: int) -> float:
-    """Microseconds of a search in a graph of ``count`` items, from one in that of a sample.
-
-    The way through it grows with the logarithm of the number of items. That is for looking for
-    candidates; ranking them takes no longer.
-    """
-    assert trial.items is not None
-    looking = max(0.0, trial.microseconds - ranking)
-    return looking * math.log(max(2, count)) / math.log(max(2, trial.items)) + ranking
-
-
-def time_flat(source: Source, sample: Vectors, queries: Vectors, curve: list[Trial]) -> float:
-    """Microseconds to compare a query with everything, from comparing it with a sample (S, dim)."""
-    index: Any = faiss.IndexFlatIP(source.dim)
-    index.add(sample)
-    some = queries[:20]
-    started = time.perf_counter()
-    for query in some:
-        index.search(query[None], fetch_width(K, unrounded=True))
-    microseconds = (time.perf_counter() - started) / len(some) * 1e6
-    curve.append(
-        Trial(
-            index=FLAT, nprobe=0, recall_at_10=1, microseconds=microseconds, items=len(sample),
-            bytes_per_item=4 * source.dim + ROW_NUMBER,
-        )
-    )  # fmt: skip
-    return microseconds * source.count / len(sample)
-
-
-def ranking_time(source: Source, kind: Kind) -> float:
-    """Microseconds to read and compare the true vectors of as many candidates as a kind needs."""
-    stream, needed = source.stream(), kind.width(K)
-    rows, vectors = next(stream)
-    rows = np.resize(rows, needed)
-    started = time.perf_counter()
-    for _ in range(20):
-        cosines(source.read(rows), vectors[0])
-    return (time.perf_counter() - started) / 20 * 1e6
-
-
-def on_sample(
-    index: Any, kind: Kind, sample: Vectors, held_out: HeldOut, ranking: float
-) -> Callable[[int], Trial]:
-    """Measures an index over a sample, whose ids are its rows, with some effort.
-
-    ``ranking`` is the time to rank the candidates, microseconds a query.
-    """
-
-    def attempt(effort: int) -> Trial:
-        width = kind.width(K)
-        started = time.perf_counter()
-        rows = np.concatenate(
-            [
-                search_index(index, query[None], width, effort=effort)[1]
-                for query in held_out.queries
-            ]
-        )
-        seconds = time.perf_counter() - started
-        true = np.einsum("qwd,qd->qw", sample[rows.clip(0)], held_out.queries)  # (Q, W)
-        near = (true >= held_out.thresholds[:, None] - TOLERANCE) & (rows >= 0)
-        hits = np.minimum(near.sum(axis=1), held_out.neighbours).sum()
-        return Trial(
-            index=kind.factory(0, sample.shape[1]),
-            nprobe=effort,
-            recall_at_10=float(hits) / (len(rows) * held_out.neighbours),
-            microseconds=seconds / len(rows) * 1e6 + ranking,
-            items=len(sample),
-            bytes_per_item=kind.bytes_per_item(sample.shape[1]),
-        )
-
-    return attempt
-
-
-def raise_effort(
-    attempt: Callable[[int], Trial], kind: Kind, lists: int, enough: Callable[[Trial], bool]
-) -> list[Trial]:
-    """Double the effort until it is enough, or there is no more; the last is the best."""
-    effort, most = kind.least, kind.most or lists
-    trials = [attempt(effort)]
-    while not enough(trials[-1]) and effort < most:
-        effort = min(2 * effort, most)
-        trials.append(attempt(effort))
-    return trials
-
-
 def bisect(
     attempt: Callable[[int], Trial], trials: list[Trial], enough: Callable[[Trial], bool]
 ) -> Trial:
@@ -377,14 +191,6 @@ def build_candidate(
         reached.microseconds,
         kind.bytes_per_item(source.dim),
     )
-
-
-def search_index(
-    index: Any, queries: Vectors, width: int, *, effort: int, selector: Any = None
-) -> tuple[Vectors, Rows]:
-    """Scores and row numbers (B, width), best first; -1 pads where there are no more."""
-    scores, rows = index.search(queries, width, params=parameters(index, effort, selector))
-    return scores, rows
 
 
 def build_flat(source: Source) -> Any:

@@ -18,15 +18,9 @@ from typing import Any
 import faiss
 import numpy as np
 
-from indexer.engines.candidates import FLAT, is_unrounded
-from indexer.engines.choosing import (
-    Candidate,
-    IndexPolicy,
-    Source,
-    build_flat,
-    choose,
-    search_index,
-)
+from indexer.engines.candidates import FLAT, is_unrounded, search_index
+from indexer.engines.choosing import Candidate, build_flat, choose
+from indexer.engines.policy import IndexPolicy, Source
 from indexer.engines.recall import HeldOut, K, fetch_width, measure, photo_like, true_neighbours
 from indexer.engines.stored import VECTORS, write_stored
 from indexer.errors import GenerationCorruptError, GenerationError

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from indexer.engines.candidates import list_count
-from indexer.engines.choosing import IndexPolicy, Source
 from indexer.engines.faiss_index import Views, draw_samples, last_row
 from indexer.engines.milvus_collection import ALL, CHANGE, STORE, Collection, Pair
 from indexer.engines.milvus_search import CollectionSearch
 from indexer.engines.milvus_server import Server
+from indexer.engines.policy import IndexPolicy, Source
 from indexer.engines.recall import TOLERANCE, HeldOut, K
 from indexer.errors import GenerationError
 from indexer.layout import make_layout

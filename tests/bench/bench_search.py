@@ -49,8 +49,7 @@ from vectors import (
 )
 
 from indexer.database import ReaderPool, connect
-from indexer.engines.candidates import is_graph
-from indexer.engines.choosing import search_index
+from indexer.engines.candidates import is_graph, search_index
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import IndexPolicy, build_index
 from indexer.engines.stored import VECTORS

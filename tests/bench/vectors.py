@@ -10,8 +10,7 @@ import faiss
 import numpy as np
 from faiss.contrib.ivf_tools import add_preassigned
 
-from indexer.engines.candidates import KINDS, LINKS, VECTORS_PER_LIST, list_count
-from indexer.engines.choosing import search_index
+from indexer.engines.candidates import KINDS, LINKS, VECTORS_PER_LIST, list_count, search_index
 from indexer.engines.recall import fetch_width, photo_like
 
 BLOCK, K, RECALL, COSINE = 10_000, 10, 0.95, 0.8

@@ -10,9 +10,11 @@ from indexer.database import ReaderPool, connect
 from indexer.embedders import ColourLayoutEmbedder
 from indexer.engines import choosing, passing
 from indexer.engines.candidates import KINDS, is_exact, is_graph
-from indexer.engines.choosing import Candidate, IndexPolicy, better, expected_time
+from indexer.engines.choosing import Candidate, better
+from indexer.engines.estimating import expected_time
 from indexer.engines.faiss_engine import FaissEngine
 from indexer.engines.faiss_index import build_index, held_out_queries
+from indexer.engines.policy import IndexPolicy
 from indexer.errors import GenerationError
 from indexer.filters import parse_filter
 from indexer.generations import current, publish

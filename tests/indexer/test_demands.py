@@ -7,7 +7,7 @@ import pytest
 
 from indexer.database import ReaderPool
 from indexer.demands import Demands, parse_memory, read_asked
-from indexer.engines.choosing import IndexPolicy
+from indexer.engines.policy import IndexPolicy
 from indexer.errors import GenerationError
 from indexer.generations import activate, current, list_ids
 from indexer.manifest import Asked, Manifest

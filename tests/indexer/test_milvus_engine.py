@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from indexer.database import ReaderPool
-from indexer.engines.choosing import IndexPolicy
+from indexer.engines.policy import IndexPolicy
 from indexer.errors import (
     GenerationCorruptError,
     MilvusError,
