@@ -97,6 +97,16 @@ def find_own_without(connection: sqlite3.Connection, fingerprint: str) -> list[E
     return [Entry(item_id, uri, json.loads(attributes)) for item_id, uri, attributes in rows]
 
 
+def find_names(connection: sqlite3.Connection, *, change: int) -> set[str]:
+    """The names of the attributes of items that were touched after a change number."""
+    found = connection.execute(
+        "SELECT DISTINCT a.key FROM items i JOIN json_each(i.attributes) a "
+        "WHERE i.deleted = 0 AND i.change > ? AND a.type <> 'null'",
+        (change,),
+    )
+    return {name for (name,) in found}
+
+
 def count_items(connection: sqlite3.Connection) -> int:
     """How many items there are, deleted ones not counted."""
     (count,) = connection.execute("SELECT count(*) FROM items WHERE deleted = 0").fetchone()

@@ -104,7 +104,9 @@ class Gate:
             if exchange.deadline is None or not exchange.deadline.expired():
                 raise
             await exchange.refuse(self.late(body_complete=exchange.body_complete))
-        except Exception:  # the outermost layer: a client is owed an answer, and the log its cause
+        # Whatever it is: the framework's own handler stands outside of this and of CORS, so that a
+        # page could not read its answer, and neither id nor count would be of it.
+        except Exception:
             if exchange.status is not None:
                 raise  # half an answer: the connection is closed
             logger.exception("[%s] Unforeseen error", exchange.request_id)

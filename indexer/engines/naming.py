@@ -3,7 +3,7 @@
 from sqlite3 import Connection
 from threading import Lock
 
-from indexer.reading import read_change
+from indexer.reading import find_names, read_change
 
 
 class AttributeNames:
@@ -29,11 +29,6 @@ class AttributeNames:
         with self._lock:
             change = read_change(connection)
             if change > self._change:
-                found = connection.execute(
-                    "SELECT DISTINCT a.key FROM items i JOIN json_each(i.attributes) a "
-                    "WHERE i.deleted = 0 AND i.change > ? AND a.type <> 'null'",
-                    (self._change,),
-                )
-                self._known |= {name for (name,) in found}
+                self._known |= find_names(connection, change=self._change)
                 self._change = change
             return self._known

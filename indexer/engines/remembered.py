@@ -64,9 +64,8 @@ class Remembered(Generic[Key, Value]):
     def earlier(self, key: Key) -> tuple[Key, Value] | None:
         """Another key of the same thing and its value, if one is kept."""
         with self._lock:
-            for other, found in self._others(key):
-                return other, found.result()
-        return None
+            others = self._others(key)
+        return (others[-1][0], others[-1][1].result()) if others else None
 
     def _others(self, key: Key) -> list[tuple[Key, Future[Value]]]:
         """What is kept of other keys of the same thing; the lock is held."""
