@@ -13,6 +13,7 @@ Pieces, each kept in the folder when it is done, so that a run that was stopped 
     build    ``build_index`` chooses, builds and publishes
     search   recall and time through the engine: the index alone, and the whole search
     filters  recall and time where 50, 10, 1 and .1 % pass, and after an item has changed
+    looks    the same where half and a quarter pass that lie together (``looks.py``)
     open     a new process, from opening the store to its first answer, and its memory
     publish  the slowest in a hundred searches while generations are published, and before
     faiss    the fastest that FAISS alone gives at recall .95: a graph, and a grid of list counts,
@@ -34,6 +35,7 @@ from statistics import median
 
 import faiss
 import numpy as np
+from looks import by_looks
 from measuring import Target, percentile, positive, report
 from vectors import (
     RECALL,
@@ -276,6 +278,7 @@ def run(args: argparse.Namespace, folder: Path) -> Figures:
         "build": lambda: build(store, args),
         "search": lambda: search(store, queries, true()),
         "filters": lambda: filtered(store, queries, args.items),
+        "looks": lambda: by_looks(store, queries),
         "open": lambda: opening(store, args.dim),
         "publish": lambda: publishing(store, queries, args.publishes),
         "faiss": lambda: best_of_faiss(vectors, queries, true(), built_graph(store)),
