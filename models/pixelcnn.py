@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.nn.categorical import Categorical, snap
+from models.nn.dropout import Drop, dropping, keep_all
 from models.nn.gated import gate, shift_down
 from models.nn.labels import one_hot, under_each_label
 from models.nn.likelihoods import Bernoulli, refuse_grey
@@ -66,6 +67,7 @@ class Config:
         head: Channels of the hidden layer before the logits, and the length of the embedding.
         classes: Labels that condition a gated one; with none of them given, a picture's
             probability is the mean over all. 0 for no labels.
+        dropout: Probability that a feature of a layer is left out while training.
     """
 
     channels: Literal[1, 3] = 3
@@ -79,6 +81,7 @@ class Config:
     first_kernel: int = 7
     head: int = 96
     classes: int = 0
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         """Every setting in its range."""
@@ -93,6 +96,7 @@ class Config:
             ("head", self.head >= self.channels, "at least one for each channel"),
             ("classes", self.classes >= 0, "0 or more"),
             ("classes", self.gated or self.classes == 0, "0 unless gated=true"),
+            ("dropout", 0 <= self.dropout < 1, "from 0 to below 1"),
         ]
         for name, fits, expected in checks:
             if not fits:
@@ -133,13 +137,7 @@ def presets() -> dict[str, Preset]:
 
 
 class ResidualBlock(nn.Module):
-    """x + f(x), where f halves the channels, looks around, and widens them again.
-
-    Args:
-        width: Channels; half of them in the middle.
-        colours: Channels of the picture.
-        kernel: Odd width of the convolution in the middle.
-    """
+    """x + f(x), where f halves the ``width`` channels, looks around, and widens them again."""
 
     def __init__(self, width: int, colours: int, kernel: int) -> None:
         super().__init__()
@@ -150,10 +148,9 @@ class ResidualBlock(nn.Module):
             nn.ReLU(), CausalConv2d(inner, outer, 1, own=True),
         )  # fmt: skip
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, drop: Drop = keep_all) -> Tensor:
         """(B, C, H, W) -> the same shape."""
-        changed: Tensor = self.block(x)
-        return x + changed
+        return x + drop(self.block(x))
 
 
 class PlainStack(nn.Module):
@@ -163,13 +160,15 @@ class PlainStack(nn.Module):
         super().__init__()
         width = colours_of(c.width, c.channels)
         self.first = CausalConv2d(inputs, width, c.first_kernel, own=False)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(c.width, c.channels, c.kernel) for _ in range(c.layers))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(c.width, c.channels, c.kernel) for _ in range(c.layers)
         )
 
-    def forward(self, x: Tensor, _condition: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, _condition: Tensor | None, drop: Drop = keep_all) -> Tensor:
         """(B, I, H, W) -> (B, width, H, W)."""
-        out: Tensor = self.blocks(self.first(x))
+        out: Tensor = self.first(x)
+        for block in self.blocks:
+            out = block(out, drop)
         return out
 
 
@@ -191,7 +190,9 @@ class GatedLayer(nn.Module):
         self.out = CausalConv2d(own, own, 1, own=True)
         self.condition = nn.Linear(classes, 4 * width, bias=False) if classes else None
 
-    def forward(self, v: Tensor, h: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, v: Tensor, h: Tensor, condition: Tensor | None, drop: Drop = keep_all
+    ) -> tuple[Tensor, Tensor]:
         """Both stacks (B, C, H, W) and the condition (B, classes) -> both stacks."""
         r = self.reach
         vertical = self.vertical(F.pad(v, (r, r, r, 0)))  # sees v's rows i - r to i
@@ -200,7 +201,7 @@ class GatedLayer(nn.Module):
         if self.condition is not None:
             for_v, for_h = self.condition(condition)[:, :, None, None].chunk(2, 1)
             vertical, horizontal = vertical + for_v, horizontal + for_h
-        return gate(vertical), h + self.out(gate(horizontal))
+        return drop(gate(vertical)), h + self.out(drop(gate(horizontal)))
 
 
 class GatedStack(nn.Module):
@@ -217,13 +218,13 @@ class GatedStack(nn.Module):
             GatedLayer(c.width, c.channels, c.kernel, c.classes) for _ in range(c.layers)
         )
 
-    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None, drop: Drop) -> Tensor:
         """(B, I, H, W) and (B, classes) -> the horizontal stack (B, width, H, W)."""
         r = self.reach
         v = shift_down(self.first_v(F.pad(x, (r, r, r - 1, 0))))  # the rows above
         h: Tensor = self.first_h(x) + v
         for layer in self.layers:
-            v, h = layer(v, h, condition)
+            v, h = layer(v, h, condition, drop)
         return h
 
 
@@ -252,13 +253,13 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         self.hidden = CausalConv2d(colours_of(c.width, c.channels), hidden, 1, own=True)
         self.logits = CausalConv2d(hidden, logits, 1, own=True)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None, *, drop: Drop = keep_all) -> Tensor:
         """What is said of every value, given those before it: K logits for each.
 
         (B, C, H, W) in [-1, 1], not rounded to the levels, and labels (B,) below ``classes``, None
         for a model without -> (B, C, K, H, W).
         """
-        params: Tensor = self.logits(self._features(x, self._condition(labels)))
+        params: Tensor = self.logits(self._features(x, self._condition(labels), drop))
         B, _, H, W = params.shape
         return at_least_float32(params).reshape(B, self.config.channels, -1, H, W)
 
@@ -269,12 +270,13 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         """
         classes = self.config.classes
         condition = x.new_full((len(x), classes), 1 / classes) if classes else None
-        return at_least_float32(self._features(snap(x, self.levels), condition)).mean((2, 3))
+        found = self._features(snap(x, self.levels), condition, keep_all)
+        return at_least_float32(found).mean((2, 3))
 
-    def _features(self, x: Tensor, condition: Tensor | None) -> Tensor:
+    def _features(self, x: Tensor, condition: Tensor | None, drop: Drop) -> Tensor:
         """(B, C, H, W) and (B, classes) -> (B, head, H, W)."""
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
-        return torch.relu(self.hidden(torch.relu(self.stack(x, condition))))
+        return torch.relu(self.hidden(torch.relu(self.stack(x, condition, drop))))
 
     def _condition(self, labels: Tensor | None) -> Tensor | None:
         """Labels as one of so many: (B,) -> (B, classes)."""
@@ -295,25 +297,27 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         refuse_grey(x, self.likelihood, "pixelcnn", instead="likelihood=softmax")
         return self._score(x)
 
-    def _score(self, x: Tensor) -> Tensor:
+    def _score(self, x: Tensor, drop: Drop = keep_all) -> Tensor:
         """``score`` of any picture, rounded to the levels."""
         if not self.config.classes:
-            return self.score_values(x).sum((1, 2, 3))
-        return self._mixture(x, None).logsumexp(1) - math.log(self.config.classes)
+            return self.score_values(x, drop=drop).sum((1, 2, 3))
+        return self._mixture(x, None, drop).logsumexp(1) - math.log(self.config.classes)
 
-    def score_values(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def score_values(
+        self, x: Tensor, labels: Tensor | None = None, *, drop: Drop = keep_all
+    ) -> Tensor:
         """log p of each value given those before it and the label: (B, C, H, W), (B,) -> nats."""
         x = snap(x, self.levels)
-        params = self(x, labels).flatten(0, 1)  # (BC, K, H, W)
+        params = self(x, labels, drop=drop).flatten(0, 1)  # (BC, K, H, W)
         # Each value for itself: that its parameters know the values before it is the model's doing.
         each = self.likelihood.log_prob(x.flatten(0, 1).unsqueeze(1), params)  # (BC, H, W)
         return each.reshape(x.shape)
 
-    def _mixture(self, x: Tensor, known: Tensor | None) -> Tensor:
+    def _mixture(self, x: Tensor, known: Tensor | None, drop: Drop = keep_all) -> Tensor:
         """log p of the known pixels (B, 1, H, W), or of all, under each label: (B, classes)."""
 
         def score(labels: Tensor) -> Tensor:
-            each = self.score_values(x, labels)
+            each = self.score_values(x, labels, drop=drop)
             return (each if known is None else each * known).sum((1, 2, 3))
 
         return under_each_label(score, self.config.classes, len(x), x.device)
@@ -387,8 +391,9 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         return (Player("pixelcnn", self.parameters, self.loss, repeats=True),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Nats per value, nats per picture and bits per value."""
+        """Nats per value, nats per picture and bits per value; under dropout while training."""
         target = batch.targets.flatten(0, 1)  # (VB, C, h, w)
-        nll = -self._score(target).mean()
+        drop = dropping(self.config.dropout, batch.generator() if self.training else None)
+        nll = -self._score(target, drop).mean()
         dims = target[0].numel()
         return {"loss": nll / dims, "nll": nll, "bits_per_dim": nll / (dims * math.log(2))}

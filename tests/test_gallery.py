@@ -137,8 +137,10 @@ def test_figures_of_other_weights_are_measured_anew(gallery, data):
 
 
 def test_every_row_for_an_accelerator_is_in_a_lane():
-    script = (PAGE.parents[1] / "tests/bench/gallery/accelerate.sh").read_text()
-    named = re.findall(r"[a-z0-9-]+-large", script)
+    scripts = PAGE.parents[1] / "tests/bench/gallery"
+    both = "".join((scripts / name).read_text() for name in ("accelerate.sh", "share.sh"))
+    lanes = " ".join(re.findall(r"^  (\".+\")$", both, re.MULTILINE))
+    named = re.findall(r"[a-z0-9-]+-(?:large|wide|longer)", lanes)
     assert sorted(named) == sorted(name for name, row in ROWS.items() if row.device)
     for name, row in ROWS.items():
         words = row.train_words()

@@ -1,7 +1,23 @@
 """Which features are left out in a step, told by the step's seed."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+Drop = Callable[[Tensor], Tensor]
+
+
+def keep_all(features: Tensor) -> Tensor:
+    """Features as they are."""
+    return features
+
+
+def dropping(share: float, generator: torch.Generator | None) -> Drop:
+    """What leaves out so large a share of the features it is given; nothing without a generator."""
+    if generator is None or not share:
+        return keep_all
+    return lambda given: given * keep(tuple(given.shape), share, given, generator)
 
 
 def keep(shape: tuple[int, ...], share: float, like: Tensor, generator: torch.Generator) -> Tensor:

@@ -224,9 +224,13 @@ class Run:
             self.average[key].copy_(value)
         for player, optimiser in zip(self.players, self.optimisers, strict=True):
             slots: dict[int, dict[str, Tensor]] = {}
+            moved = [p for group in optimiser.param_groups for p in group["params"]]
             for key, value in _part(tensors, f"optimiser.{player.name}.").items():
                 number, slot = key.split(".")
-                slots.setdefault(int(number), {})[slot] = value
+                like = moved[int(number)]
+                # In the same order in memory as the weights, which a fused step insists on.
+                laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+                slots.setdefault(int(number), {})[slot] = laid
             optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
         if "shapes" in tensors and isinstance(self.photos, PhotoTensors):
             self.photos = replace(self.photos, shapes=tensors["shapes"])
@@ -293,6 +297,7 @@ def shrink(pictures: Tensor, side: int) -> Tensor:
 
 def _optimiser(player: Player, recipe: Recipe) -> AdamW:
     parameters = list(player.parameters())
+    on_cuda = all(p.device.type == "cuda" for p in parameters)
     return AdamW(
         [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -300,6 +305,8 @@ def _optimiser(player: Player, recipe: Recipe) -> AdamW:
         ],
         lr=recipe.learning_rate,
         betas=player.betas,
+        # One pass over the weights instead of a dozen: half the step of a MADE of 8,000 units.
+        fused=on_cuda,
     )
 
 

@@ -1,4 +1,4 @@
-"""What is a PixelCNN's own: its masks, its field, its labels. The rest is in tests/contract."""
+"""What is a PixelCNN's own: masks, field, dropout, labels. The rest is in tests/contract."""
 
 import math
 from dataclasses import replace
@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from models.nn.categorical import Categorical, snap
+from models.nn.dropout import dropping
 from models.nn.masked import ALWAYS, CausalConv2d, colour_mask, colours_of
 from models.pixelcnn import Config, Model, ResidualBlock, presets
 from models.training.protocols import Batch
@@ -136,6 +137,40 @@ def test_drawing_in_a_small_field_is_drawing_in_the_whole_picture(gated):
     assert torch.equal(again, drawn)
 
 
+# -- dropout -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_features_are_left_out_while_training_alone_and_by_the_steps_own_seed(gated):
+    model = make(replace(SMALL, gated=gated, dropout=0.3))
+    x = torch.sign(torch.randn(3, 1, 6, 6, generator=seeded(1)).double())
+
+    def nll(seed):
+        return model.loss(Batch(x[None], x[None], step_seed=seed))["nll"].item()
+
+    still = nll(0)
+    assert still == pytest.approx(-model.score(x).mean().item())
+    model.train()
+    first, again, other = map(nll, (1, 1, 2))
+    assert first == again
+    assert len({still, first, other}) == 3
+    assert -model.score(x).mean().item() == pytest.approx(still)  # a score is never disturbed
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_what_is_left_out_opens_no_way_to_later_pixels(gated):
+    model = make(replace(SMALL, gated=gated, layers=3)).train()
+    x = torch.randn(32, 1, 4, 4, generator=seeded(1), dtype=torch.float64).requires_grad_()
+    out = model(x, drop=dropping(0.3, seeded(2)))
+    for place in range(16):
+        (slope,) = torch.autograd.grad(
+            out[..., place // 4, place % 4].sum() + 0 * x.sum(), x, retain_graph=True
+        )
+        seen = slope.abs().sum((0, 1)).flatten() > 0
+        assert not seen[place:].any()
+        assert seen[:place].any() or not place
+
+
 # -- values --------------------------------------------------------------------------------------
 
 
@@ -259,6 +294,7 @@ def test_labels_that_do_not_fit_are_refused():
         ({"kernel": 4}, "kernel is 4; it has to be an odd number"),
         ({"width": 5}, "width is 5; it has to be at least two for each channel"),
         ({"classes": 10}, "classes is 10; it has to be 0 unless gated=true"),
+        ({"dropout": 1.0}, "dropout is 1.0; it has to be from 0 to below 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong, message):

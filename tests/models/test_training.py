@@ -12,6 +12,7 @@ from models.training.checkpoint import (
     find_weights,
     fingerprint_weights,
     halve,
+    load_state,
     load_weights,
     read_metrics,
 )
@@ -64,6 +65,18 @@ def test_stop_and_resume_give_the_same_weights(plan, tensors, tmp_path):
         assert torch.equal(value, other.model.state_dict()[key]), key
     assert one.fingerprint == other.fingerprint
     assert not (tmp_path / "parts" / "state.safetensors").exists()
+
+
+def test_a_run_goes_on_with_moments_laid_as_their_weights(plan, tensors, tmp_path):
+    """On an accelerator the step is one kernel, which takes them in no other order."""
+    train(plan, tensors, tmp_path, should_stop=stop_after(2))
+    model = plan.build().to(memory_format=torch.channels_last)
+    run = Run(model, plan.recipe, tensors, *plan.sides)
+    run.restore(*load_state(tmp_path))
+    for optimiser in run.optimisers:
+        for parameter, slots in optimiser.state.items():
+            for slot in ("exp_avg", "exp_avg_sq"):
+                assert slots[slot].stride() == parameter.stride(), slot
 
 
 def test_weights_are_stored_in_half_the_size(plan, tensors, tmp_path):

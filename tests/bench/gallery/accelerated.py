@@ -1,7 +1,8 @@
 """The rows that need an accelerator: the same models, larger and for longer.
 
 Every one is a row of ``rows.py`` with more settings. ``accelerate.sh`` trains them side by side, in
-lanes: a network of this size uses a small part of such a machine.
+lanes: a network of this size uses a small part of such a machine. ``share.sh`` trains a few of them
+once more, each with a share of the machine that nobody else takes.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from tests.bench.gallery.row import CIFAR, Row
 DEVICE = "cuda"
 # Minutes: the lanes of recurrent networks share a machine for eight, the others for five of them.
 DEEP, WIDE = 7.2, 4.8
+LONG = 10.3  # those of a second sitting, which six rows shared
 
 _ENCODER = ("widths=32,64,128", "depths=1,2,2", "decoder_width=32", "latent=40")
 LARGE_VAE = (*_ENCODER, "recipe.batch_size=200")
@@ -19,6 +21,7 @@ LARGE_VLAE = ("widths=32,64,128", "decoder_width=32", "flow_hidden=320")
 _MIRROR = ("views.mirror=0.5", "recipe.weight_decay=0.01")
 
 _HALF = "recipe.precision=bf16"
+_DECAY = "recipe.weight_decay=0.05"
 
 # Of a row: what is special about the larger one, its settings, its minutes.
 _LARGER: dict[str, tuple[str, tuple[str, ...], float]] = {
@@ -66,6 +69,26 @@ _LARGER: dict[str, tuple[str, tuple[str, ...], float]] = {
     "srnn": ("kanji", ("recipe.batch_size=100",), DEEP),
     "rnn": ("kanji, the same without latent states", ("recipe.batch_size=100",), DEEP),
 }  # fmt: skip
+# A second sitting, which fewer rows shared: what follows the row's name, what is special, its
+# settings, its minutes, and the row whose weights it goes on from.
+_LATER: dict[str, tuple[str, str, tuple[str, ...], float, str]] = {
+    "made": ("wide", "2 layers of 8,000 units, 32 masks",
+             ("hidden=8000,8000", "recipe.batch_size=256", "recipe.learning_rate=5e-4"), 2.6, ""),
+    "pixelcnn": ("wide", "masks A and B, 12 blocks of 128 channels",
+                 ("width=128", "layers=12", "head=128", "recipe.batch_size=128",
+                  "recipe.learning_rate=1e-3", _DECAY, _HALF), 5.4, ""),
+    "pixelcnn-gated": ("wide", "no blind spot, gated, 12 layers of 48 channels",
+                       ("width=48", "layers=12", "head=64", "recipe.batch_size=128",
+                        _DECAY, _HALF), LONG, ""),
+    "pixelrnn-row": ("longer", "the same, for longer, with decay",
+                     ("hidden=24", "head=64", "recipe.batch_size=256", _DECAY), LONG, ""),
+    "pixelrnn": ("longer", "pixelrnn-large, for longer, with decay",
+                 ("hidden=24", "layers=7", "head=64", "recipe.batch_size=256",
+                  "recipe.learning_rate=2e-3", _DECAY), LONG, "pixelrnn-large"),
+    "draw": ("longer", "attention, 64 steps, from draw-large",
+             ("steps=64", "latent=16", "recipe.batch_size=256", "recipe.learning_rate=1e-3"),
+             LONG, "draw-large"),
+}  # fmt: skip
 # On the processor, for as many steps as its counterpart made: they are compared step by step.
 _BY_STEPS = {"rnn": 5418}
 
@@ -90,4 +113,19 @@ def accelerate(rows: Mapping[str, Row]) -> dict[str, Row]:
         )
         for name, (about, settings, minutes) in _LARGER.items()
     )
-    return {row.name: row for row in large}
+    later = (
+        replace(
+            rows[name],
+            name=f"{name}-{suffix}",
+            about=about,
+            settings=(*rows[name].settings, *settings),
+            minutes=minutes,
+            after=after,
+            device=DEVICE,
+            limit=None if name.startswith(("made", "pixelrnn")) else rows[name].limit,
+            # The others were finished, and so measured, on a core: the machine was given back.
+            measured_on=DEVICE if name in {"made", "pixelcnn"} else "",
+        )
+        for name, (suffix, about, settings, minutes, after) in _LATER.items()
+    )
+    return {row.name: row for row in (*large, *later)}

@@ -25,6 +25,11 @@ _PLAIN: dict[str, Row] = {
         Row("pixelcnn", "masks A and B", "pixelcnn", published="81.30", shows=_PIXELS),
         Row("pixelcnn-gated", "no blind spot, gated", "pixelcnn", "mnist-gated",
             published="80.10", shows=_PIXELS),
+        Row("pixelcnn-gated-longer", "pixelcnn-gated-wide, for longer, with dropout", "pixelcnn",
+            "mnist-gated",
+            ("width=48", "layers=12", "head=64", "dropout=0.25", "recipe.learning_rate=1e-3",
+             "recipe.weight_decay=0.05"),
+            after="pixelcnn-gated-wide", minutes=65, seed=1, published="80.10", shows=_PIXELS),
         Row("pixelrnn-row", "Row LSTM", "pixelrnn", "mnist-row", published="80.54",
             shows=_PIXELS, limit=2000),
         Row("pixelrnn", "Diagonal BiLSTM", "pixelrnn", published="79.20", shows=_PIXELS,
@@ -36,6 +41,11 @@ _PLAIN: dict[str, Row] = {
             published="≤ 87.41", samples=300, limit=2000, shows=_SMOOTH),
         Row("vae-uniform", "uniform prior", "vae", "mnist-uniform", limit=2000, shows=_SMOOTH),
         Row("draw", "attention", "draw", published="≤ 80.97", limit=1000, minutes=10,
+            shows=(*_LATENT, "frames")),
+        Row("draw-longest", "draw-longer, for longer, in smaller batches", "draw",
+            settings=("steps=64", "latent=16", "recipe.batch_size=64",
+                      "recipe.learning_rate=7e-4"),
+            after="draw-longer", minutes=75, seed=1, published="≤ 80.97", limit=1000,
             shows=(*_LATENT, "frames")),
         Row("draw-plain", "no attention", "draw", "mnist-plain", published="≤ 87.40",
             limit=1000, minutes=10, shows=(*_LATENT, "frames")),
@@ -90,9 +100,9 @@ ROWS = {name: row for name, row in _PLAIN.items() if name not in _ONLY_LARGE} | 
 
 _LISTED = {
     "binary": ("made", "made-natural", "made-one", "pixelcnn", "pixelcnn-gated", "pixelrnn-row",
-               "pixelrnn", "multiscale", "vae", "vae-longer", "vae-uniform", "draw", "draw-plain",
-               "vlae", "vlae-longer", "pixelvae", "pixelvae2"),
-    "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelcnn-pp-longer", "pixelrnn-cifar",
+               "pixelrnn", "multiscale", "vae", "vae-uniform", "draw", "draw-plain",
+               "vlae", "pixelvae", "pixelvae2"),
+    "colour": ("pixelcnn-cifar", "pixelcnn-pp", "pixelrnn-cifar",
                "multiscale-cifar"),
     "likeness": ("info-vae", "gan", "gan-wgan", "gan-cramer"),
     "sketches": ("sketch-rnn", "sketch-rnn-omniglot", "sketch-rnn-quickdraw", "srnn", "rnn"),
@@ -100,9 +110,10 @@ _LISTED = {
 
 
 def _with_large(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Each name, and behind it that of the large network, where there are such rows."""
-    both = ((name, f"{name}-large") for name in names)
-    return tuple(name for pair in both for name in pair if name in ROWS)
+    """Each name, and behind it those of the larger networks, where there are such rows."""
+    kinds = ("", "-large", "-wide", "-longer", "-longest")
+    both = ((f"{name}{kind}" for kind in kinds) for name in names)
+    return tuple(dict.fromkeys(name for some in both for name in some if name in ROWS))
 
 
 TABLES = tuple(Table(name, _with_large(rows)) for name, rows in _LISTED.items())

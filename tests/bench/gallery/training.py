@@ -41,6 +41,8 @@ def train_row(
 ) -> Path:
     """Train a row unless it is trained: the folder of its weights.
 
+    What it goes on from is trained first, unless weights lie there, by whatever command.
+
     Args:
         row: What to train.
         data: Folder of the data.
@@ -53,7 +55,8 @@ def train_row(
         StoppedError: The training was interrupted.
     """
     folder = out / row.name
-    if row.after and not (folder / METRICS).is_file():
+    begun = [(out / name / METRICS).is_file() for name in (row.name, row.after)]
+    if row.after and not any(begun):
         train_row(find_row(row.after), data, out, niteru=niteru)
     if row.data == CIFAR and not (folder / METRICS).is_file():
         write_cifar(data / "cifar-10", out / "cifar10", splits=("train",))
