@@ -38,6 +38,7 @@ from service import (
 )
 from service.awaited import AwaitedEngine
 from service.binding import check_address
+from service.direct import Shortcut
 from service.ending import Ending
 from service.errors import (
     REQUEST_ID,
@@ -46,7 +47,7 @@ from service.errors import (
     service_problem,
     status_problem,
 )
-from service.gate import Gate, Note
+from service.gate import PREFIX, Gate, Note
 from service.keys import KeyCheck, Keys, read_keys
 from service.openapi import document
 from service.rates import RateLimit
@@ -115,7 +116,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_reindex.router,
     )
     for router in routers:
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix=PREFIX)
     app.include_router(routes_probes.router)
     app.include_router(routes_page.router)
     app.mount("/page", routes_page.page_files())
@@ -129,6 +130,7 @@ def add_layers(
     app: FastAPI, settings: Settings, keys: Keys | None, *, note: Note, ending: Ending
 ) -> None:
     """Put around the application what every request goes through, the innermost first."""
+    app.add_middleware(Shortcut, routes=routes_search.router.routes, prefix=PREFIX)
     if settings.rate_limit is not None:
         app.add_middleware(RateLimit, per_minute=settings.rate_limit, keyed=keys is not None)
     if keys is not None:
