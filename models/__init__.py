@@ -67,6 +67,15 @@ def modality(name: str) -> Literal["pixels", "strokes"]:
     return found
 
 
+def unrolls(name: str) -> bool:
+    """Whether a graph of a model's encoder takes minutes to make.
+
+    Raises:
+        UnknownModelError: No such model.
+    """
+    return bool(_module(name).Model.unrolls)
+
+
 def create(
     name: str, *, preset: str = "tiny", config: dict[str, Any] | None = None
 ) -> "GenerativeModel":

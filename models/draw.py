@@ -138,6 +138,8 @@ class Painting(NamedTuple):
 class Model(GenerativeModel):
     """Two LSTMs, and what they read and write."""
 
+    unrolls = True
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         c = self.config = config

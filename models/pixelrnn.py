@@ -149,6 +149,8 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         likelihood: Of a single value, (N, 1, H, W), given its parameters, (N, K, H, W).
     """
 
+    unrolls = True
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         c = self.config = config

@@ -94,10 +94,13 @@ class GenerativeModel(nn.Module, ABC):
             that only a loss needs, and what is fitted at the end.
         modality: What goes in and comes out: ``pixels``, or ``strokes`` of a pen.
         encodes: Whether ``latent`` gives the vector that a picture would be drawn from again.
+        unrolls: Whether a graph of ``embed`` has every step of a recurrence written out: minutes of
+            work, which nobody does unasked.
     """
 
     modality: Literal["pixels", "strokes"] = "pixels"
     encodes: bool = True
+    unrolls: bool = False
     embedding_dim: int
     heads: tuple[str, ...] = ()
 

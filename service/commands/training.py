@@ -181,7 +181,7 @@ def run_training(
     if masks is not None:
         given += f" --masks {shlex.quote(str(masks))}"
     again = f"niteru train {plan.name} {given} --out {shlex.quote(str(out))} --resume"
-    _report(outcome, photos, out, again)
+    _report(outcome, photos, out, again, model=plan.name)
     return outcome
 
 
@@ -195,7 +195,9 @@ def _curves(out: Path) -> Curves | None:
     return curves
 
 
-def _report(outcome: Outcome, photos: PhotoTensors | StrokeTensors, out: Path, again: str) -> None:
+def _report(
+    outcome: Outcome, photos: PhotoTensors | StrokeTensors, out: Path, again: str, *, model: str
+) -> None:
     if isinstance(photos, StrokeTensors):
         _report_sketches(outcome, photos, out, again)
         return
@@ -211,7 +213,14 @@ def _report(outcome: Outcome, photos: PhotoTensors | StrokeTensors, out: Path, a
         f"{out}: {facts['steps']:,} steps in {facts['minutes']} minutes on {facts['photos']:,} "
         f"photos, {facts['photos_with_mask']:,} of them cut out."
     )
-    _export(out)
+    if models.unrolls(model):
+        say(
+            f"A {model} is not exported unasked: every step of it would be written out, which "
+            f"takes minutes. Torch embeds with it. "
+            f"To export it: niteru export {shlex.quote(str(out))}"
+        )
+    else:
+        _export(out)
     if facts["collapsed"]:
         say(
             "WARNING: the latent vector has collapsed: it holds "
@@ -235,6 +244,7 @@ def _report_sketches(outcome: Outcome, sketches: StrokeTensors, out: Path, again
 
 def _export(out: Path) -> None:
     """Make the encoder that is served; the weights are safe and usable if that fails."""
+    say("Exporting the encoder, with which searches embed ...")
     try:
         export_encoder(out)
     except (WeightsError, OSError) as error:

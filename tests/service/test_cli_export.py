@@ -24,8 +24,8 @@ def photos(tmp_path_factory):
     return folder
 
 
-def train(photos, out):
-    main(["train", "autoencoder", "--data", str(photos), "--preset", "tiny", "--steps", "2",
+def train(photos, out, model="autoencoder"):
+    main(["train", model, "--data", str(photos), "--preset", "tiny", "--steps", "2",
           "--out", str(out), "--cache", str(out.parent / "cache")])  # fmt: skip
 
 
@@ -49,6 +49,20 @@ def test_training_leaves_what_is_served(weights, photos, caplog, capsys):
     assert (weights / "encoder.onnx").is_file()
     assert len(vector(weights, photos / "1.png", capsys)) == 8
     assert "Embedding with torch" not in caplog.text
+
+
+def test_what_would_take_minutes_is_not_done_unasked(photos, tmp_path, capsys):
+    """Every step of a recurrence is written out in a graph."""
+    with pytest.raises(SystemExit) as end:
+        train(photos, tmp_path / "w", model="draw")
+    assert not end.value.code
+    assert f"To export it: niteru export {tmp_path / 'w'}" in capsys.readouterr().err
+    assert not (tmp_path / "w" / "encoder.onnx").exists()
+    assert vector(tmp_path / "w", photos / "2.png", capsys)
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(tmp_path / "w")])
+    assert not end.value.code
+    assert (tmp_path / "w" / "encoder.onnx").is_file()
 
 
 def test_without_it_torch_embeds_and_export_makes_it_again(
