@@ -4,8 +4,8 @@
 #     NITERU_DATA=data tests/bench/gallery/share.sh OUT [SECONDS] [--minutes M]
 #
 # OUT/runs gets weights and figures; a training that still runs after SECONDS is stopped, and goes on
-# by the same command. Rows that go on from others take their weights from weights/, where they are
-# shipped. Draw the pictures afterwards, anywhere: python -m tests.bench.gallery ROW.
+# by the same command. What a row goes on from is trained first, unless its weights lie in OUT/runs.
+# Draw the pictures afterwards, anywhere: python -m tests.bench.gallery ROW.
 set -u
 out=$1
 seconds=${2:-540}
@@ -21,12 +21,6 @@ lanes=(
   "23 made-wide pixelcnn-wide"
   "23 pixelcnn-gated-wide"
 )
-
-begin() { # ROW WEIGHTS: what a row goes on from
-  [ -d "$out/runs/$1" ] || cp -r "weights/$2" "$out/runs/$1"
-}
-begin pixelrnn-large pixelrnn-digits
-begin draw-large draw-digits
 
 # Shares are kept by the multi-process service; it may run already.
 export CUDA_MPS_PIPE_DIRECTORY=$out/mps CUDA_MPS_LOG_DIRECTORY=$out/mps
