@@ -99,6 +99,7 @@ class Brush:
         photos: Sequence[Pixels] = (),
         columns: int | None = None,
         framed: bool = False,
+        led: bool = False,
     ) -> Drawing:
         """The pictures, with what they were drawn by."""
         return Drawing(
@@ -111,6 +112,7 @@ class Brush:
             photos=tuple(photos),
             columns=columns,
             framed=framed,
+            led=led,
         )
 
     def collect(
@@ -285,7 +287,7 @@ def draw_frames(
     chosen = torch.linspace(0, stages.shape[1] - 1, count).round().long()
     flat = stages[:, chosen].flatten(0, 1)
     pictures = brush.collect(len(flat), lambda first, many: flat[first : first + many])
-    return brush.drawing(pictures, photos=photos, columns=count)
+    return brush.drawing(pictures, photos=photos, columns=count + 1 if photos else count, led=True)
 
 
 def own_side(model: GenerativeModel) -> int:

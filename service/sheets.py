@@ -29,6 +29,7 @@ class Drawing:
         photos: What was sent, as the model sees it: (H, W, C) uint8 each.
         columns: Of the sheet, None for nearly a square.
         framed: On the sheet, the last photo stands behind the pictures instead of before them.
+        led: On the sheet, each photo stands before its own share of the pictures.
     """
 
     model: str
@@ -40,12 +41,21 @@ class Drawing:
     photos: tuple[Pixels, ...] = ()
     columns: int | None = None
     framed: bool = False
+    led: bool = False
 
     @property
     def shown(self) -> tuple[Pixels, ...]:
         """What stands on the sheet, in order."""
         if self.framed and self.photos:
             return (*self.photos[:-1], *self.pictures, self.photos[-1])
+        if self.led and self.photos:
+            each = len(self.pictures) // len(self.photos)
+            rows = [
+                self.pictures[start : start + each] for start in range(0, len(self.pictures), each)
+            ]
+            return tuple(
+                one for photo, row in zip(self.photos, rows, strict=True) for one in (photo, *row)
+            )
         return (*self.photos, *self.pictures)
 
     @property

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from models.training.checkpoint import load_weights
+from service.sheets import GAP
 from tests.service.test_service_latents import decoded, files, latent_of, pixels_of
 
 JSON = {"accept": "application/json"}
@@ -36,6 +37,21 @@ def test_new_pictures_come_a_row_each(artist):
     assert len(told["pictures"]) == 6
     again = artist.post("/v1/models/draw/frames?n=3&frames=2&seed=4", headers=JSON).json()
     assert told == again
+
+
+def test_frames_of_photos_come_a_row_each_behind_their_photo(artist, photos):
+    sent = [photos["hats/03"], photos["bags/01"]]
+    address = "/v1/models/draw/frames?frames=2"
+    told = artist.post(address, files=files(image=sent), headers=JSON).json()
+    sheet = artist.post(address, files=files(image=sent)).content
+    cells = np.asarray(Image.open(io.BytesIO(sheet)).convert("L"))
+    side = (cells.shape[1] - GAP) // 3
+    assert cells.shape == (GAP + 2 * side, GAP + 3 * side)
+    for number, picture in enumerate(told["pictures"]):
+        row, column = divmod(number, 2)
+        top, left = GAP + row * side, GAP + (column + 1) * side
+        shown = cells[top : top + side - GAP, left : left + side - GAP]
+        np.testing.assert_array_equal(shown, decoded(picture)[:, :, 0])
 
 
 def test_a_model_that_draws_at_one_go_has_no_frames(artist, check_problem):
