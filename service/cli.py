@@ -209,7 +209,9 @@ def nll(
     record: Annotated[
         bool,
         typer.Option(
-            "--record", help="Let a server compare photos with these: see service/README.md."
+            "--record",
+            help="Add the figures to the weights' metrics.json, and let a server compare photos "
+            "with these: see service/README.md.",
         ),
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
@@ -237,13 +239,19 @@ def kid(
     limit: Annotated[
         int | None, typer.Option(min=4, help="Only so many pictures, drawn at random.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Add the figures to the weights' metrics.json.")
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """How like real pictures a model's are; for models without a likelihood."""
     from service.commands.likeness import run_kid
 
-    run_kid(weights, data, features=features, split=split, limit=limit, seed=seed, as_json=json)
+    run_kid(
+        weights, data, features=features, split=split, limit=limit, seed=seed, record=record,
+        as_json=json,
+    )  # fmt: skip
 
 
 @evaluate.command()

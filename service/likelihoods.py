@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from indexer.protocols import Pixels
+from models.nn.likelihoods import Bernoulli
 from models.training.checkpoint import Weights
 from models.training.protocols import LatentVariableModel, scores_exactly
 from models.training.weights import read_metrics
@@ -57,7 +58,7 @@ class Scores:
         samples: Importance samples of a bound; None where the probability is exact.
         side: Of the pictures that were scored.
         reference: What metrics.json has of the catalogue's own photos, None if nothing.
-        note: What has to be known to read the figures, None if nothing.
+        note: What has to be known to read the figures, and what is missing; None if nothing.
     """
 
     model: str
@@ -121,6 +122,7 @@ def score_photos(brush: Brush, photos: Sequence[Pixels], samples: int | None) ->
     exact = scores_exactly(weights.model)
     if not exact and not isinstance(weights.model, LatentVariableModel):
         raise unable(weights, "likelihood", "it does not say how probable a picture is")
+    refuse_grey_photos(weights, photos)
     reference = read_reference(weights)
     measured = SAMPLES if reference is None else int(reference["samples"] or SAMPLES)
     k = None if exact else samples or measured
@@ -148,8 +150,28 @@ def score_photos(brush: Brush, photos: Sequence[Pixels], samples: int | None) ->
         side=side,
         scores=tuple(scores),
         reference=reference,
-        note=note_of(brush, side, photos[0].shape[0]),
+        note=note_of(brush, side, photos[0].shape[0], compared=reference is not None),
     )
+
+
+def refuse_grey_photos(weights: Weights, photos: Sequence[Pixels]) -> None:
+    """Stop where a model of black and white is given levels between, and say in which photo.
+
+    Raises:
+        UnableModelError: See above.
+    """
+    if not isinstance(getattr(weights.model, "likelihood", None), Bernoulli):
+        return
+    for number, photo in enumerate(photos, 1):
+        between = int(((photo != 0) & (photo != 255)).sum())
+        if between:
+            which = "The photo" if len(photos) == 1 else f"Photo {number} of {len(photos)}"
+            raise unable(
+                weights,
+                "likelihood",
+                f"it knows black and white alone. {which} has {between:,} of {photo.size:,} values "
+                "between them; make each black or white, at a threshold for instance",
+            )
 
 
 def read_reference(weights: Weights) -> Mapping[str, Any] | None:
@@ -191,15 +213,22 @@ def png_bits(picture: Pixels) -> float:
     return 8 * len(file.getvalue()) / picture.size
 
 
-def note_of(brush: Brush, side: int, size: int) -> str | None:
-    """What a reader has to know: a model that draws another picture than it is shown."""
-    if not brush.weights.recipe.views.canonical or side == size:
-        return None
-    return (
-        f"These weights draw items cut out on white, at {side} x {side}; what was scored is the "
-        "photo itself at that size. Photos with a background are improbable to them, whatever "
-        "they show."
-    )
+def note_of(brush: Brush, side: int, size: int, *, compared: bool) -> str | None:
+    """What a reader has to know: another picture than it is shown, or nothing to compare with."""
+    notes = []
+    if brush.weights.recipe.views.canonical and side != size:
+        notes.append(
+            f"These weights draw items cut out on white, at {side} x {side}; what was scored is "
+            "the photo itself at that size. Photos with a background are improbable to them, "
+            "whatever they show."
+        )
+    if not compared:
+        notes.append(
+            "Whether a photo belongs to a catalogue is told once photos of it, best some that were "
+            "not learned from, are measured: "
+            f"niteru evaluate nll {brush.weights.folder.name} --data PHOTOS --record"
+        )
+    return " ".join(notes) or None
 
 
 def summarise(scores: Sequence[Score], *, data: str, samples: int | None) -> dict[str, Any]:

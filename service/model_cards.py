@@ -13,7 +13,13 @@ from typing import Any
 
 import models
 from models.training.abilities import Ability, abilities
-from models.training.weights import WeightsError, list_weights, read_description, read_metrics
+from models.training.weights import (
+    MEASURED,
+    WeightsError,
+    list_weights,
+    read_description,
+    read_metrics,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +47,18 @@ class WeightsCard:
     channels: int | None
     points: int | None
     figures: Mapping[str, Any]
+
+    def told(self) -> str:
+        """The name, and the figure that was measured of them, if any was."""
+        measured = self.figures.get(MEASURED, {})
+        nll, kid = measured.get("nll", {}), measured.get("kid", {})
+        if self.channels == 3 and "bits_per_dim" in nll:
+            return f"{self.name} ({nll['bits_per_dim']:.2f} bits per dimension)"
+        if "nll" in nll:
+            return f"{self.name} ({nll['nll']:.2f} nats)"
+        if "nll_importance_weighted" in nll:
+            return f"{self.name} (at most {nll['nll_importance_weighted']:.2f} nats)"
+        return f"{self.name} (KID {kid['kid']:.4f})" if "kid" in kid else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ Torch takes a second to import, and a search needs none of it: see ``models.trai
 import json
 import logging
 import os
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 1
 CONFIG, WEIGHTS, METRICS = "config.json", "weights.safetensors", "metrics.json"
+MEASURED = "measured"  # in metrics.json: figures by measure
 STATE = "state.safetensors"  # an unfinished training
 SHIPPED = Path(models.__file__).parent.parent / "weights"  # beside our packages
 
@@ -181,6 +183,19 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / METRICS).read_text()))
     except (OSError, ValueError):
         return {}
+
+
+def record_figures(folder: Path, measure: str, figures: Mapping[str, Any]) -> None:
+    """Put what was measured of weights into their metrics.json, in place of an earlier measurement.
+
+    Args:
+        folder: Of the weights.
+        measure: What was measured: ``nll`` or ``kid``.
+        figures: As ``niteru evaluate`` tells them.
+    """
+    metrics = read_metrics(folder)
+    metrics.setdefault(MEASURED, {})[measure] = dict(figures)
+    write_atomically(folder / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -29,6 +29,7 @@ from models.training.protocols import (
     scores_exactly,
 )
 from models.training.views import to_float
+from models.training.weights import record_figures
 from service.commands.console import Bar, check_device, print_json, use_one_thread
 from service.commands.stroke_likelihood import describe_strokes, measure_strokes
 from service.commands.training_data import is_array, read_array, read_photos
@@ -71,7 +72,8 @@ def run_nll(
 ) -> None:
     """Print the negative log-likelihood of a split: exact, or its bounds for a latent model.
 
-    ``record`` adds to the weights' metrics.json what a server compares photos with.
+    ``record`` adds the figures to the weights' metrics.json, and what a server compares photos
+    with.
     """
     told: dict[str, Any]
     use_one_thread()
@@ -80,6 +82,8 @@ def run_nll(
     weights.model.to(device)
     if weights.model.modality == "strokes":
         told = measure_strokes(weights, data, split=split, samples=samples, limit=limit, seed=seed)
+        if record:
+            record_figures(weights.folder, "nll", told)
         if as_json:
             print_json(told)
         else:
@@ -111,6 +115,7 @@ def run_nll(
         assert isinstance(model, LatentVariableModel)
         told |= bound(model, pictures, keep, samples=samples, seed=seed)
     if record:
+        record_figures(weights.folder, "nll", told)
         called = data.name if told["split"] is None else f"{data.name}, {split}"
         record_scores(weights.folder, kept, called, None if exact else samples)
     if as_json:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.nn.mmd import kernel_distance
 from models.training.checkpoint import Weights, find_weights, load_weights
+from models.training.weights import record_figures
 from service.commands.console import Bar, print_json, use_one_thread
 from service.commands.likelihood import read_pictures
 
@@ -35,11 +36,13 @@ def run_kid(
     split: str,
     limit: int | None,
     seed: int,
+    record: bool,
     as_json: bool,
 ) -> None:
     """Print the kernel distance of a model's pictures from one half of the real ones.
 
-    Beside it that of the other half: what a model as good as the data would get.
+    Beside it that of the other half: what a model as good as the data would get. ``record`` adds
+    both to the weights' metrics.json.
     """
     use_one_thread()
     weights, judge = (load_weights(find_weights(which)) for which in (name, features))
@@ -63,6 +66,8 @@ def run_kid(
         "seed": seed, "kid": fake.mean, "kid_error": _or_none(fake.error),
         "kid_real": floor.mean, "kid_real_error": _or_none(floor.error),
     }  # fmt: skip
+    if record:
+        record_figures(weights.folder, "kid", told)
     if as_json:
         print_json(told)
     else:

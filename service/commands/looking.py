@@ -38,7 +38,7 @@ def run_models(*, as_json: bool) -> None:
         print(f"{card.name:<12} {card.about}")
         print(f"{'':<12} can: {', '.join(card.abilities)}")
         print(f"{'':<12} presets: {', '.join(card.presets)}")
-        weights = ", ".join(weights.name for weights in card.weights)
+        weights = ", ".join(weights.told() for weights in card.weights)
         print(f"{'':<12} weights: {weights or f'none yet: {card.train}'}")
 
 

@@ -13,9 +13,10 @@ import torch
 
 import models
 from models.images import Preprocessing
-from models.training.checkpoint import load_weights, save_weights
+from models.training.checkpoint import load_weights, read_metrics, save_weights
 from service.cli import main
 from service.commands.likeness import compare
+from service.model_cards import read_card
 
 
 def niteru(*words, code=0):
@@ -92,6 +93,10 @@ def test_the_figures_are_the_distances_of_the_features(tmp_path, bits):
     for key, which in (("kid", "drawn against real"), ("kid_real", "real against real")):
         assert f"KID = {told[key]:.5f} ± {told[f'{key}_error']:.5f} ({which})" in text
     assert json.loads(niteru(*words, "--limit", 20, "--json"))["pictures"] == 10
+    assert "measured" not in read_metrics(made)
+    niteru(*words, "--record")
+    assert read_metrics(made)["measured"] == {"kid": told}
+    assert f"gan (KID {told['kid']:.4f})" in read_card(made.name, made)[1].told()
 
 
 def test_blocks_are_averaged_and_their_spread_is_told():

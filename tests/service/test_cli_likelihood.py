@@ -14,8 +14,9 @@ from PIL import Image
 
 import models
 from models.images import Preprocessing
-from models.training.checkpoint import load_weights, save_weights
+from models.training.checkpoint import load_weights, read_metrics, save_weights
 from service.cli import main
+from service.model_cards import read_card
 
 
 def niteru(*words, code=0):
@@ -72,6 +73,10 @@ def test_an_exact_likelihood_needs_no_samples(tmp_path, bits):
     assert told["bits_per_dim"] == pytest.approx(told["nll"] / (784 * math.log(2)))
     assert told["pictures"] == 150
     assert "samples" not in told
+    assert "measured" not in read_metrics(folder)
+    niteru("evaluate", "nll", folder, "--data", data, "--record")
+    assert read_metrics(folder)["measured"] == {"nll": told}
+    assert read_card(folder.name, folder)[1].told() == f"{folder.name} ({told['nll']:.2f} nats)"
     text = niteru("evaluate", "nll", folder, "--data", data, "--limit", 20)
     assert "nats (exact)" in text
     assert "on 20 pictures" in text

@@ -42,9 +42,8 @@ def test_the_exact_probability_is_the_models(artist, gallery, photos, name):
         assert score["bits_per_dim"] == pytest.approx(bits, rel=1e-5)
         assert score["excess_bits_per_dim"] == pytest.approx(bits - png_bits(seen), rel=1e-5)
         assert (score["share_no_better"], score["belongs"]) == (None, None)
-    assert (told["exact"], told["samples"], told["reference"], told["note"]) == (
-        True, None, None, None,
-    )  # fmt: skip
+    assert (told["exact"], told["samples"], told["reference"]) == (True, None, None)
+    assert f"niteru evaluate nll {name} --data PHOTOS --record" in told["note"]
     assert told["side"] == 4
 
 
@@ -58,7 +57,7 @@ def test_a_bound_is_told_with_its_samples(artist, gallery, photos):
         nats = weights.model.log_prob(x, shrink(x, 8), 5, generator=generator).item()
     assert told["scores"][0]["nats"] == pytest.approx(nats, rel=1e-5)
     assert (told["exact"], told["samples"], told["side"]) == (False, 5, 8)
-    assert told["note"] is None
+    assert told["note"].startswith("Whether a photo belongs to a catalogue is told once")
     assert artist.post("/v1/models/vae/likelihoods", **asked).json()["samples"] == 16
 
 
@@ -71,9 +70,13 @@ def test_black_and_white_for_a_binary_model(artist, photos, check_problem):
     bits = np.repeat(np.eye(8, dtype=np.uint8)[:, :, None] * 255, 3, 2)
     told = artist.post("/v1/models/made/likelihoods", files=files(png(bits))).json()
     assert told["scores"][0]["nats"] < 0
-    grey = artist.post("/v1/models/made/likelihoods", files=files(photos["hats/03"]))
-    problem = check_problem(grey, 422, "model-cannot")
-    assert "-1 or 1" in problem["detail"]
+    grey = bits.copy()
+    grey[0, :3] = 90
+    for name in ("made", "draw"):
+        sent = files(png(bits), png(grey), png(bits))
+        refused = artist.post(f"/v1/models/{name}/likelihoods", files=sent)
+        detail = check_problem(refused, 422, "model-cannot")["detail"]
+        assert "Photo 2 of 3 has 3 of 64 values between them" in detail
 
 
 def test_a_model_without_a_likelihood_says_why(artist, photos, check_problem):

@@ -12,7 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.training.weights import CONFIG, fingerprint_weights, write_atomically
+from models.training.weights import (
+    CONFIG,
+    fingerprint_weights,
+    record_figures,
+    write_atomically,
+)
 from service.commands.console import say
 from tests.bench.gallery.row import Row
 from tests.bench.gallery.rows import find_row
@@ -58,6 +63,7 @@ def measure_row(row: Row, data: Path, out: Path, *, ask: Ask = ask_niteru) -> di
             return dict(kept["figures"])
     say(f"{row.name}: niteru {' '.join(words)}")
     figures = short(json.loads(ask((*words, "--json"))))
+    record_figures(out / row.name, row.measure, figures)  # goes with the weights
     write_atomically(file, (json.dumps(belongs | {"figures": figures}, indent=2) + "\n").encode())
     return figures
 
