@@ -19,7 +19,8 @@ Temperature = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Fit = Annotated[
-    bool, typer.Option("--fit", help="Scale what is read to the size of the training drawings.")
+    bool,
+    typer.Option("--fit/--no-fit", help="Scale what is read to the size of the training drawings."),
 ]
 Simplify = Annotated[
     float, typer.Option(min=0.0, help="Leave out points nearer than this to the line.")
@@ -35,7 +36,7 @@ def complete(
     out: Out = Path("completed.svg"),
     temperature: Temperature = 0.5,
     seed: Seed = 0,
-    fit: Fit = False,
+    fit: Fit = True,
     simplify: Simplify = 0.0,
 ) -> None:
     """Go on with a started sketch, in several ways."""
@@ -52,7 +53,7 @@ def reconstruct(
     out: Out = Path("reconstructed.svg"),
     temperature: Temperature = 0.1,
     seed: Seed = 0,
-    fit: Fit = False,
+    fit: Fit = True,
     simplify: Simplify = 0.0,
 ) -> None:
     """Draw sketches again from their vectors alone."""
@@ -71,7 +72,7 @@ def interpolate(
     out: Out = Path("interpolated.svg"),
     temperature: Temperature = 0.1,
     seed: Seed = 0,
-    fit: Fit = False,
+    fit: Fit = True,
     simplify: Simplify = 0.0,
 ) -> None:
     """Draw the way from one sketch to another, along the sphere of their vectors."""
@@ -89,7 +90,7 @@ def arithmetic(
     out: Out = Path("arithmetic.svg"),
     temperature: Temperature = 0.1,
     seed: Seed = 0,
-    fit: Fit = False,
+    fit: Fit = True,
     simplify: Simplify = 0.0,
 ) -> None:
     """Add and subtract the vectors of sketches, and draw the sum."""

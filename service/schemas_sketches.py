@@ -156,7 +156,12 @@ class SketchesResponse(BaseModel):
     seed: int
     temperature: float
     sketches: Annotated[list[StrokesResponse], Field(description="What was drawn, in order.")]
-    sent: Annotated[list[StrokesResponse], Field(description="What was sent, as the model saw it.")]
+    sent: Annotated[
+        list[StrokesResponse],
+        Field(
+            description="What was sent, as the model saw it: with `fit` at the size of `sketches`."
+        ),
+    ]
     given: Annotated[
         int, Field(description="So many first points of each drawing were sent, not drawn.")
     ]

@@ -119,7 +119,15 @@ def run_reconstruct(canvas: Canvas, images: Sequence[Path]) -> None:
 
 
 def run_interpolate(canvas: Canvas, first: str, last: str, *, steps: int) -> None:
-    """Draw what lies between two photos, or two seeds."""
+    """Draw what lies between two photos, or two seeds.
+
+    Raises:
+        ValueError: One is a photo and the other a seed.
+    """
+    if first.isdecimal() != last.isdecimal():
+        raise ValueError(
+            f"'{first}' and '{last}' are a photo and a seed; expected two photos, or two seeds."
+        )
     canvas.draw(lambda brush: draw_interpolation(brush, read_ends(brush, (first, last)), steps))
 
 
@@ -132,11 +140,6 @@ def run_arithmetic(canvas: Canvas, words: Sequence[str], *, n: int) -> None:
     terms = parse_terms(words)
     plus = [term for sign, term in terms if sign > 0]
     minus = [term for sign, term in terms if sign < 0]
-    if len(plus) != len(minus) + 1:
-        raise ValueError(
-            f"'{' '.join(words)}' adds {len(plus)} and takes away {len(minus)}; expected one more "
-            "to be added than taken away, as in A - B + C."
-        )
     canvas.draw(
         lambda brush: draw_arithmetic(brush, read_ends(brush, plus), read_ends(brush, minus), n)
     )

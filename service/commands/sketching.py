@@ -86,7 +86,8 @@ def parse_terms(words: Sequence[str]) -> list[tuple[int, str]]:
     """``A - B + C`` as signs and what stands between them.
 
     Raises:
-        StrokeError: Files and signs do not alternate.
+        StrokeError: Files and signs do not alternate, or as many are taken away as added: only
+            one more makes a place among drawings of the sum.
     """
     signs = {"+": 1, "-": -1}
     files, between = words[::2], words[1::2]
@@ -96,7 +97,14 @@ def parse_terms(words: Sequence[str]) -> list[tuple[int, str]]:
             f"'{' '.join(words)}' cannot be reckoned: expected files or seeds with + or - "
             "between them, each by itself: A - B + C"
         )
-    return [(signs[sign], file) for sign, file in zip(["+", *between], files, strict=True)]
+    terms = [(signs[sign], file) for sign, file in zip(["+", *between], files, strict=True)]
+    added = sum(sign > 0 for sign, _ in terms)
+    if 2 * added != len(terms) + 1:
+        raise StrokeError(
+            f"'{' '.join(words)}' adds {added} and takes away {len(terms) - added}; expected one "
+            "more to be added than taken away, as in A - B + C."
+        )
+    return terms
 
 
 def _read(path: Path, sketcher: Sketcher, how: Drawn) -> Points:
@@ -109,7 +117,7 @@ def _read(path: Path, sketcher: Sketcher, how: Drawn) -> Points:
         if not 1 / ODD_SIZE < size < ODD_SIZE:
             say(
                 f"{path.name} is {size:.2g} times as large as the drawings these weights learned "
-                "from. --fit scales it to their size."
+                "from. Without --no-fit it is scaled to their size."
             )
     return shorten(points, how.epsilon)
 

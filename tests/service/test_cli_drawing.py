@@ -129,6 +129,7 @@ def test_errors_are_sentences(artist, files, tmp_path):
         (["reconstruct", a, "--weights", "made"], "no latent vector"),
         (["interpolate", 1, 2, "--weights", "pixelrnn"], "no latent vector"),
         (["arithmetic", 1, "-", 2, "--weights", "vae"], "adds 1 and takes away 1"),
+        (["interpolate", a, 2, "--weights", "vae"], "expected two photos, or two seeds"),
         (["arithmetic", 1, 2, "--weights", "vae"], "with + or - between"),
         (["arithmetic", a, "--weights", "gan"], "give seeds"),
         (["frames", "--weights", "vae"], "at one go"),

@@ -96,7 +96,7 @@ def test_a_split_is_measured(made):
 
 def test_a_start_is_completed_and_kept(made, tmp_path):
     niteru("sketch", "complete", made / "a.svg", "--weights", made / "w", "-n", 3, "--out",
-           tmp_path / "c.json")  # fmt: skip
+           tmp_path / "c.json", "--no-fit")  # fmt: skip
     started = read_strokes((made / "a.svg").read_bytes(), "a.svg")
     for points in read_json((tmp_path / "c.json").read_text()):
         assert len(points) >= len(started)
@@ -130,6 +130,9 @@ def test_terms_are_files_with_signs_between():
     for words in (["a", "b"], ["-", "a"], ["a", "-"], ["a", "*", "b"]):
         with pytest.raises(ValueError, match="cannot be reckoned"):
             parse_terms(words)
+    for words in (["a", "-", "b"], ["a", "+", "b"], ["a", "-", "b", "-", "c"]):
+        with pytest.raises(ValueError, match="expected one more to be added than taken away"):
+            parse_terms(words)
 
 
 def test_a_drawing_of_another_size_is_told_and_can_be_fitted(made, tmp_path):
@@ -137,14 +140,14 @@ def test_a_drawing_of_another_size_is_told_and_can_be_fitted(made, tmp_path):
     (tmp_path / "large.svg").write_text(write_svg([large]))
     complete = ["sketch", "complete", tmp_path / "large.svg", "--weights", made / "w", "--out",
                 tmp_path / "c.json"]  # fmt: skip
-    assert "--fit scales it" in niteru(*complete)
-    assert "--fit" not in niteru(*complete, "--fit")
+    assert "Without --no-fit it is scaled" in niteru(*complete, "--no-fit")
+    assert "-fit" not in niteru(*complete)
     fitted = read_json((tmp_path / "c.json").read_text())[0]
     extent = load_weights(made / "w").strokes.extent
     assert np.abs(fitted[1]).max() == pytest.approx(extent, rel=0.01)
     many = from_lines([np.stack([np.arange(40.0), np.zeros(40)], 1)])
     (tmp_path / "large.svg").write_text(write_svg([many]))
-    assert "take up to 16" in niteru(*complete, code=1)
+    assert "take up to 16" in niteru(*complete, "--no-fit", code=1)
     niteru(*complete, "--simplify", 0.5)
 
 
@@ -206,7 +209,7 @@ def test_a_chain_of_states_is_measured_beside_a_plain_network(made, tmp_path):
     assert "nll_bound" not in plain
     a, out = made / "a.svg", ["--weights", tmp_path / "srnn", "--out", tmp_path / "o.svg"]
     niteru("sketch", "complete", a, *out)
-    assert "no single vector" in niteru("sketch", "arithmetic", a, "+", a, *out, code=1)
+    assert "no single vector" in niteru("sketch", "arithmetic", a, *out, code=1)
 
 
 def test_models_of_strokes_say_what_they_take():
