@@ -91,6 +91,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         version=API_VERSION,
         summary="Finds the items of a catalogue that look like a photo.",
         lifespan=lifespan,
+        docs_url=None,  # the framework's is made of files of another server
         redoc_url=None,
         redirect_slashes=False,  # an id may end in a slash
         generate_unique_id_function=lambda route: route.name,
@@ -119,6 +120,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         app.include_router(router, prefix=PREFIX)
     app.include_router(routes_probes.router)
     app.include_router(routes_page.router)
+    app.mount("/page/swagger", routes_page.swagger_files())
     app.mount("/page", routes_page.page_files())
     add_error_answers(app)
     add_layers(app, settings, keys, note=state.metrics.note_request, ending=state.ending)

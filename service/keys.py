@@ -32,6 +32,8 @@ READING = ("GET", "HEAD", "OPTIONS")
 # What a search key may POST to, and what a write key may change; all else is for admins.
 ASKING = ("/v1/search", "/v1/embed", "/v1/explain", "/v1/models")
 ITEMS = "/v1/items"
+JOBS = "/v1/jobs"  # whose key starts one may stop it; which of them, its route looks at
+ROLE = "role"  # in a request's state, where keys are asked for
 
 
 class KeysError(ValueError):
@@ -112,7 +114,7 @@ def role_needed(method: str, path: str) -> Role | None:
         return None
     if path == "/metrics":
         return "admin"
-    if method in READING or within(path, ASKING):
+    if method in READING or within(path, ASKING) or within(path, (JOBS,)):
         return "search"
     return "write" if within(path, (ITEMS,)) else "admin"
 
@@ -154,6 +156,7 @@ class KeyCheck:
             return None
         key = key_of(Headers(scope=scope))
         role = None if key is None else self.keys.role_of(key)
+        scope.setdefault("state", {})[ROLE] = role
         if role is None:
             found = "There is no key with the request" if key is None else "The key is not known"
             return KeyRequiredError(
@@ -162,9 +165,14 @@ class KeyCheck:
                 headers={"WWW-Authenticate": 'Bearer realm="niteru"'},
             )
         if ROLES.index(role) < ROLES.index(needed):
-            return RoleTooLowError(
-                f"The key has the role '{role}'; {scope['method']} {scope['path'][:200]} needs "
-                f"'{needed}'. Use a key with that role.",
-                extensions={"role": role, "needed": needed},
-            )
+            return too_low(scope, role, needed)
         return None
+
+
+def too_low(scope: Scope, role: Role, needed: Role) -> RoleTooLowError:
+    """The error for a call that a key's role may not make."""
+    return RoleTooLowError(
+        f"The key has the role '{role}'; {scope['method']} {scope['path'][:200]} needs "
+        f"'{needed}'. Use a key with that role.",
+        extensions={"role": role, "needed": needed},
+    )

@@ -75,7 +75,9 @@ async def get_image(
             photo = await state.run(lambda: shrink(item, photo, side, draw=not known))
     headers = {
         "ETag": photo.etag,
-        "Cache-Control": f"public, max-age={state.settings.photo_max_age}",
+        # What takes a key is not for a cache that others read from.
+        "Cache-Control": f"{'private' if state.settings.asks_for_keys else 'public'}, "
+        f"max-age={state.settings.photo_max_age}",
         "X-Content-Type-Options": "nosniff",
     }
     if matches(request.headers.get("if-none-match", ""), photo.etag):

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from service.errors import ARRIVED, REQUEST_ID, TYPE_PREFIX, ServiceError, ShuttingDownError
 from service.job import Job
+from service.keys import ROLE, too_low
 from service.negotiation import Patience, whole_number
+from service.reindexing import LANE as STORE_LANE
 from service.rendering import render
 from service.routes_search import BINARY
 from service.schemas import Problem
@@ -85,8 +87,14 @@ async def get_job(request: Request, job_id: str, state: Shared) -> JobResponse:
 
 @router.delete("/jobs/{job_id}", summary="Cancel or forget a job")
 async def delete_job(request: Request, job_id: str, state: Shared) -> JobResponse:
-    """Cancel a job, which ends after its present step; one that has ended is forgotten."""
+    """Cancel a job, which ends after its present step; one that has ended is forgotten.
+
+    Who may let a model draw may stop that; what works on the store is stopped with an admin's key.
+    """
     job = state.jobs.get(job_id)
+    role = request.scope["state"].get(ROLE)
+    if role not in (None, "admin") and job.lane == STORE_LANE:
+        raise too_low(request.scope, role, "admin")
     state.jobs.cancel(job)
     return describe(request, job)
 

@@ -1,5 +1,10 @@
-"""``/`` for people: the page, and the files it is made of."""
+"""``/`` and ``/docs`` for people: the page, the API to try out, and the files they are made of.
 
+Every file comes from this server: a script of somebody else's could read the key that a browser
+keeps for this origin, and a server without a way to the internet shows its API all the same.
+"""
+
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -19,6 +24,7 @@ POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+DOCS_POLICY = POLICY + "; style-src 'self' 'unsafe-inline'"  # Swagger UI sets styles by itself
 
 
 @router.get(
@@ -37,17 +43,40 @@ async def welcome(request: Request) -> Response:
     headers = {"Vary": "Accept", "Cache-Control": "no-cache"}
     if best_of(request.headers.get("accept", ""), (JSON, HTML)) == JSON:
         return Response(Welcome().model_dump_json(), media_type=JSON, headers=headers)
-    headers |= {
-        "Content-Security-Policy": POLICY,
+    return show("index.html", POLICY, headers)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> Response:
+    """Show the API, to be tried out."""
+    return show("docs.html", DOCS_POLICY, {"Cache-Control": "no-cache"})
+
+
+def show(name: str, policy: str, headers: dict[str, str]) -> HTMLResponse:
+    """A page of ours, and what a browser may load with it."""
+    guards = {
+        "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    return HTMLResponse((FOLDER / "index.html").read_bytes(), headers=headers)
+    return HTMLResponse((FOLDER / name).read_bytes(), headers=headers | guards)
 
 
 def page_files() -> StaticFiles:
     """The page's styles and modules, with ETags; a browser asks whether they have changed."""
     return PageFiles(directory=FOLDER)
+
+
+def swagger_files() -> StaticFiles:
+    """Swagger UI, as a package brings it.
+
+    Raises:
+        RuntimeError: The package is not there.
+    """
+    found = find_spec("fastapi_offline")
+    if found is None or found.origin is None:
+        raise RuntimeError("fastapi-offline is not installed, so /docs has nothing to show.")
+    return PageFiles(directory=Path(found.origin).parent / "static")
 
 
 class PageFiles(StaticFiles):

@@ -114,7 +114,11 @@ class SearchResponse(BaseModel):
 
     items: list[Hit]
     total: Annotated[
-        int, Field(description="How many items pass the filter, whatever their score.")
+        int,
+        Field(
+            description="How many items pass the filter, whatever their score; with those that are "
+            "excluded. A page of fewer items than `limit` is the last."
+        ),
     ]
     generation: Annotated[str, Field(description="Id of the generation that answered.")]
     timings_ms: Timings

@@ -250,10 +250,14 @@ class Settings(BaseSettings):
         written = {} if file is None else read_config(Path(file), cls.model_fields)
         return init_settings, env_settings, InitSettingsSource(settings_cls, written)
 
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether a call takes a key."""
+        return self.api_keys is not None or self.api_keys_file is not None
+
     @model_validator(mode="after")
     def _open_to_this_machine_only(self) -> Self:
-        keyed = self.api_keys is not None or self.api_keys_file is not None
-        if not keyed and not is_loopback(self.host):
+        if not self.asks_for_keys and not is_loopback(self.host):
             raise ValueError(
                 f"host is '{self.host}', which other machines may reach, and there is no key: set "
                 "NITERU_API_KEYS=search:KEY or NITERU_API_KEYS_FILE, or listen on 127.0.0.1."

@@ -7,6 +7,7 @@ cut-out with alpha turns black.
 """
 
 import io
+import re
 import warnings
 from typing import Literal
 
@@ -14,6 +15,8 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+# The same by how they begin, and where in a file that stands.
+ACCEPTED = (("JPEG", 0, b"\xff\xd8\xff"), ("PNG", 0, b"\x89PNG\r\n\x1a\n"), ("WEBP", 8, b"WEBP"))
 MAX_PIXELS = 50_000_000
 # What people send for a photo and is none that is read, by how it begins; HEIC and AVIF by their
 # brand, which stands after the length of the first box.
@@ -83,13 +86,25 @@ def decode_image(
             warnings.simplefilter("ignore")  # ours is the stricter limit, checked next
             image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        for name, place, beginning in ACCEPTED:
+            if data[place:].startswith(beginning):
+                raise ImageError(
+                    "corrupt",
+                    f"The {name} is cut off or damaged before its picture begins: {len(data)} "
+                    "bytes were received. Send it again.",
+                ) from error
         raise ImageError(
             "unsupported_format",
             f"Not an image that can be read: {len(data)} bytes that begin with {data[:8]!r}"
             f"{which_is(data)}. Send {', '.join(FORMATS)}.",
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError("too_many_pixels", f"{error} Send at most {max_pixels:,}.") from error
+        pixels = re.search(r"\d+", str(error))  # the first number of Pillow's words
+        found = f"{int(pixels[0]):,} pixels" if pixels else "far too many pixels"
+        raise ImageError(
+            "too_many_pixels",
+            f"The image has {found}; at most {max_pixels:,} are accepted. Send a smaller copy.",
+        ) from error
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(

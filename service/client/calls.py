@@ -112,8 +112,8 @@ def upload(name: str, photo: PhotoFile) -> File:
     """
     if isinstance(photo, str):
         raise TypeError(
-            f"{photo!r} is a str, which stands for the id of an item. Give Path({photo!r}) if it "
-            "is a file."
+            f"{photo!r} is a str, which is no photo. Give Path({photo!r}) if it is a file; if it "
+            f"is an item, search(item_id={photo!r})."
         )
     if isinstance(photo, bytes | bytearray | memoryview):
         return name, ("photo", bytes(photo))

@@ -24,7 +24,7 @@ def test_a_browser_gets_the_page_and_a_program_gets_data(client):
 
 
 def test_everything_that_the_page_names_is_there(client):
-    page = client.get("/", headers=BROWSER).text
+    page = "".join(client.get(path, headers=BROWSER).text for path in ("/", "/docs"))
     named = set(re.findall(r'(?:src|href)="(page/[^"]+)"', page))
     assert {"page/main.js", "page/style.css", "page/icon.svg"} <= named
     for module in MODULES:
@@ -38,6 +38,17 @@ def test_everything_that_the_page_names_is_there(client):
         again = client.get(f"/{name}", headers={"if-none-match": found.headers["etag"]})
         assert again.status_code == 304
     assert client.get("/page/main.js").headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_loads_nothing_from_elsewhere(client, path):
+    """A script of somebody else's could read the key that the page keeps for this origin."""
+    page = client.get(path, headers=BROWSER)
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page.text)
+    assert "<script>" not in page.text
+    rules = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
+    assert rules["default-src"] == "'self'"
+    assert "script-src" not in rules  # so the default holds
 
 
 def test_ids_that_the_modules_ask_for_are_on_the_page():

@@ -101,6 +101,9 @@ def test_a_photo_says_what_it_is_and_may_be_kept(serve, photos):
 
     assert photo.headers["content-type"] == "image/png"
     assert photo.headers["cache-control"] == "public, max-age=120"
+    keyed = serve(photo_max_age=120, api_keys="search:0123456789abcdef")
+    asked = keyed.get("/v1/items/hats/03/image", headers={"X-API-Key": "0123456789abcdef"})
+    assert asked.headers["cache-control"] == "private, max-age=120"
     assert photo.headers["x-content-type-options"] == "nosniff"
     etag = photo.headers["etag"]
     assert etag == f'"{hashlib.sha256(photos["hats/03"]).hexdigest()}"'

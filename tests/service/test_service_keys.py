@@ -2,13 +2,16 @@
 
 import asyncio
 import hashlib
+import threading
 from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
+from service.job import StoppedError
 from service.keys import KeysError, read_keys, role_needed
+from service.reindexing import LANE
 from service.settings import Settings, is_loopback
 
 SEARCH, WRITE, ADMIN = (f"{role}-key-0123456789" for role in ("search", "write", "admin"))
@@ -54,6 +57,28 @@ def test_strangers_are_told_how_to_send_a_key(keyed, check_problem, photos, head
         assert problem["detail"].startswith(found)
         assert "Authorization: Bearer KEY" in problem["detail"]
         assert answer.headers["www-authenticate"] == 'Bearer realm="niteru"'
+
+
+def test_a_job_is_stopped_by_whoever_may_start_it(keyed, check_problem):
+    """What models draw with any key, what works on the store with an admin's."""
+    jobs = keyed.app.state.niteru.jobs
+    going = threading.Event()
+
+    def work(job):
+        while not job.stopping:
+            going.wait(0.01)
+        raise StoppedError
+
+    for lane, allowed in (("models", SEARCH), (LANE, ADMIN)):
+        job = jobs.submit("test", "subject", work, lane=lane)
+        address = f"/v1/jobs/{job.id}"
+        if allowed == ADMIN:
+            refused = keyed.request("DELETE", address, headers=bearer(WRITE))
+            problem = check_problem(refused, 403, "role-too-low")
+            assert (problem["role"], problem["needed"]) == ("write", "admin")
+            assert not job.stopping
+        assert keyed.request("DELETE", address, headers=bearer(allowed)).status_code == 200
+        assert job.stopping
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/healthz", "/readyz", "/docs", "/openapi.json"])
@@ -192,12 +217,12 @@ LEAST = {
         POST /v1/models/{name}/sketches/reconstructions,
         POST /v1/models/{name}/sketches/interpolations, POST /v1/models/{name}/sketches/arithmetic,
         POST /v1/models/{name}/likelihoods, GET /v1/jobs, GET /v1/jobs/{job_id},
-        GET /v1/jobs/{job_id}/events, GET /v1/jobs/{job_id}/result""",
+        GET /v1/jobs/{job_id}/events, GET /v1/jobs/{job_id}/result,
+        DELETE /v1/jobs/{job_id}""",
     "write": """PUT /v1/items/{item_id}, PATCH /v1/items/{item_id}, DELETE /v1/items/{item_id},
         POST /v1/items/batch""",
     "admin": """POST /v1/generations/{generation_id}/activate, POST /v1/generations/collect,
-        POST /v1/reindex, GET /metrics,
-        DELETE /v1/jobs/{job_id}""",
+        POST /v1/reindex, GET /metrics""",
     "nobody": "GET /, GET /livez, GET /healthz, GET /readyz",
 }
 CALLS = {tuple(call.split()): role for role, calls in LEAST.items() for call in calls.split(",")}
