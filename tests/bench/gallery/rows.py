@@ -8,7 +8,6 @@ SMALL_PHOTOS = (  # an autoencoder for digits: what a feature net has to see
     "decoder_width=16", "recipe.batch_size=100", "recipe.precision=fp32",
 )  # fmt: skip
 
-_LATENT: tuple[Show, ...] = ("samples", "reconstructions")
 _SMOOTH: tuple[Show, ...] = ("samples", "reconstructions", "interpolation")
 _PIXELS: tuple[Show, ...] = ("samples", "completions")
 
@@ -41,22 +40,22 @@ _PLAIN: dict[str, Row] = {
             published="≤ 87.41", samples=300, limit=2000, shows=_SMOOTH),
         Row("vae-uniform", "uniform prior", "vae", "mnist-uniform", limit=2000, shows=_SMOOTH),
         Row("draw", "attention", "draw", published="≤ 80.97", limit=1000, minutes=10,
-            shows=(*_LATENT, "frames")),
+            shows=(*_SMOOTH, "frames")),
         Row("draw-longest", "draw-longer, for longer, in smaller batches", "draw",
             settings=("steps=64", "latent=16", "recipe.batch_size=64",
                       "recipe.learning_rate=7e-4"),
             after="draw-longer", minutes=75, seed=1, published="≤ 80.97", limit=1000,
-            shows=(*_LATENT, "frames")),
+            shows=(*_SMOOTH, "frames")),
         Row("draw-plain", "no attention", "draw", "mnist-plain", published="≤ 87.40",
-            limit=1000, minutes=10, shows=(*_LATENT, "frames")),
+            limit=1000, minutes=10, shows=(*_SMOOTH, "frames")),
         Row("vlae", "local decoder, flow prior", "vlae", published="79.03", limit=1000,
-            shows=_LATENT),
+            shows=_SMOOTH),
         Row("vlae-longer", "vlae-large, for longer, in smaller batches", "vlae",
             settings=(*LARGE_VLAE, "recipe.batch_size=64", "recipe.learning_rate=1e-3"),
-            after="vlae-large", minutes=125, published="79.03", limit=1000, shows=_LATENT),
+            after="vlae-large", minutes=125, published="79.03", limit=1000, shows=_SMOOTH),
         Row("pixelvae", "one level", "pixelvae", published="79.02 (bound 79.66)", limit=1000,
             shows=_SMOOTH),
-        Row("pixelvae2", "two levels", "pixelvae2", limit=1000, shows=_LATENT, minutes=5),
+        Row("pixelvae2", "two levels", "pixelvae2", limit=1000, shows=_SMOOTH, minutes=5),
         Row(FEATURES, "the net that compares pictures: an autoencoder", "autoencoder", "cpu",
             SMALL_PHOTOS, GREY, measure="none", shows=("reconstructions",), minutes=4),
         Row("info-vae", "MMD", "info_vae", data=BITS, measure="kid", shows=_SMOOTH,
@@ -81,7 +80,7 @@ _PLAIN: dict[str, Row] = {
         Row("multiscale-cifar", "2 x 2 groups, from 8 x 8 up", "multiscale", "cifar10",
             data=CIFAR, test="cifar10/test", limit=500, shows=_PIXELS),
         Row("sketch-rnn", "kanji", "sketch_rnn", "kanji", data=SKETCHES,
-            shows=("samples", "interpolation", "arithmetic")),
+            shows=("samples", "reconstructions", "interpolation", "arithmetic")),
         Row("sketch-rnn-omniglot", "Omniglot", "sketch_rnn", "omniglot",
             data="sketches/omniglot.npz", shows=("samples", "interpolation"), minutes=4),
         Row("sketch-rnn-quickdraw", "QuickDraw, 345 categories at once", "sketch_rnn",

@@ -93,7 +93,8 @@ class Gallery:
             elif show == "completions":
                 self._complete(row, given, folder, file)
             elif show == "reconstructions":
-                self._call(row, "reconstruct", *map(str, given), *_into(folder, file))
+                kind = ("sketch", "reconstruct") if strokes else ("reconstruct",)
+                self._call(row, *kind, *map(str, given), *_into(folder, file))
             elif show == "interpolation":
                 kind = ("sketch", "interpolate") if strokes else ("interpolate",)
                 self._call(row, *kind, *map(str, given[:2]), *_into(folder, file))
