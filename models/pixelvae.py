@@ -39,10 +39,8 @@ from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl
 from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
-from models.sampling import row_stacks
-from models.sampling.calls import Calls
-from models.sampling.methods import Method, Task, draw, in_double
-from models.sampling.stacks import GatedWalk, gated_decoder
+from models.sampling.gated import draw_gated
+from models.sampling.methods import Method, in_double
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 from models.training.shapes import NUMBERS as SHAPE_NUMBERS
@@ -263,25 +261,8 @@ class Model(TemperedDraws, GenerativeModel):
 
         By whatever method (``models.sampling.methods``), and however many are drawn at once.
         """
-        net = self.pixelcnn
         condition = _condition(in_double(self.upsampler), in_double(self.z_bias), z.double())
-        blank = z.new_zeros(len(z), self.config.channels, *noise.shape[2:])
-
-        def told(twin: GatedPixelCNN, x: Tensor, rows: Tensor) -> Tensor:
-            params: Tensor = twin(x, condition[rows])
-            return params.unsqueeze(1)
-
-        def walk(calls: Calls) -> GatedWalk:
-            return gated_decoder(net, condition, calls)
-
-        def rows() -> row_stacks.GatedRows:
-            return row_stacks.gated_decoder(net, condition)
-
-        task = Task(
-            net, self.likelihood, self.config.levels, noise, blank,
-            torch.zeros_like(noise[:, :1], dtype=torch.bool),
-        )  # fmt: skip
-        return draw(task, told, (walk, rows) if self.config.layers else None, method=method)
+        return draw_gated(self.pixelcnn, self.likelihood, condition, noise, method).to(z)
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw ``n`` pictures from the prior: (n, C, h, w) in [-1, 1]."""

@@ -28,15 +28,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.nn.drawing import draw_in_windows
 from models.nn.encoder import ResidualBlock
 from models.nn.gated import GatedPixelCNN
 from models.nn.latent import spherical
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
-from models.nn.posterior import NormalPosterior
+from models.nn.onlookers import seen_by
+from models.nn.posterior import NormalPlaces, NormalPosterior
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl_between, gaussian_log_prob
 from models.nn.upsampler import Upsampler
+from models.sampling.gated import draw_gated
+from models.sampling.methods import Method, in_double
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -222,31 +224,44 @@ class Model(GenerativeModel):
 
     # -- drawing -------------------------------------------------------------------------------
 
-    def draw_lower(self, up: Tensor, noise: Tensor) -> Tensor:
-        """A map drawn place by place with given normal noise: (B, D), (B, L, g, g) -> the map."""
+    @torch.no_grad()
+    def draw_lower(self, up: Tensor, noise: Tensor, *, method: Method = "auto") -> Tensor:
+        """A map drawn place by place with given normal noise: (B, D), (B, L, g, g) -> the map.
 
-        def pick(params: Tensor, i: int, j: int) -> Tensor:
-            mean, log_var = NormalPosterior().read(params)
-            return mean + (0.5 * log_var).exp() * noise[:, :, i : i + 1, j : j + 1]
+        Its numbers are rounded to those of float32, so that all methods give the same.
+        """
+        condition = in_double(self.upsampler)(up.double())
+        places = NormalPlaces(self.config.lower)
+        with seen_by(None):  # it is no picture
+            return draw_gated(self.prior, places, condition, noise, method).to(up)
 
-        with torch.no_grad():
-            return draw_in_windows(
-                self.prior, self.upsampler(up), self.config.lower, pick, shown=False
-            )
+    @torch.no_grad()
+    def draw(self, z: Tensor, normal: Tensor, noise: Tensor, *, method: Method = "auto") -> Tensor:
+        """Draw a map, then a picture, with given noise: the same noise gives the same picture.
+
+        By whatever method (``models.sampling.methods``), and however many are drawn at once.
+
+        Args:
+            z: Upper vectors (B, D).
+            normal: Normal noise of the map (B, L, g, g).
+            noise: Uniform noise of the pixels (B, N, h, w).
+            method: How both are drawn.
+
+        Returns:
+            (B, C, h, w) in [-1, 1].
+        """
+        low = self.draw_lower(z, normal, method=method)
+        condition = in_double(self.enlarge)(low.double())
+        return draw_gated(self.pixelcnn, self.likelihood, condition, noise, method).to(z)
 
     @torch.no_grad()
     def decode(self, z: Tensor, *, generator: torch.Generator) -> Tensor:
         """Draw a map, then a picture, for each upper vector: (B, D) -> (B, C, h, w) in [-1, 1]."""
         c = self.config
-        normal = torch.randn(len(z), c.lower, c.grid, c.grid, generator=generator).to(z)
+        normal = torch.randn(len(z), c.lower, c.grid, c.grid, generator=generator)
         side = c.target_size
-        noise = torch.rand(len(z), self.likelihood.noise, side, side, generator=generator).to(z)
-
-        def pick(params: Tensor, i: int, j: int) -> Tensor:
-            return self.likelihood.draw(params, noise[:, :, i : i + 1, j : j + 1])
-
-        condition = self.enlarge(self.draw_lower(z, normal))
-        return draw_in_windows(self.pixelcnn, condition, c.channels, pick)
+        noise = torch.rand(len(z), self.likelihood.noise, side, side, generator=generator)
+        return self.draw(z, normal.to(z), noise.to(z))
 
     def draw_latent(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Upper vectors from the prior: (n, D)."""

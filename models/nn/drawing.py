@@ -14,7 +14,7 @@ Pick = Callable[[Tensor, int, int], Tensor]
 
 @torch.no_grad()
 def draw_in_windows(
-    pixelcnn: GatedPixelCNN, condition: Tensor, channels: int, pick: Pick, *, shown: bool = True
+    pixelcnn: GatedPixelCNN, condition: Tensor, channels: int, pick: Pick
 ) -> Tensor:
     """Draw every pixel in raster order: (B, K, H, W) conditions -> (B, C, H, W).
 
@@ -23,7 +23,6 @@ def draw_in_windows(
         condition: What is known of every pixel beforehand.
         channels: C of what is drawn.
         pick: A pixel (B, C, 1, 1) from its parameters (B, P, 1, 1), its row and its column.
-        shown: Whether it is a picture, for those who look on.
     """
     B, _, H, W = condition.shape
     x = condition.new_zeros(B, channels, H, W)
@@ -36,6 +35,5 @@ def draw_in_windows(
             params = at_least_float32(pixelcnn(x[window], condition[window]))
             here = params[:, :, -1:, j - left : j - left + 1]  # (B, P, 1, 1)
             x[:, :, i, j] = pick(here, i, j)[..., 0, 0]
-        if shown:
-            show(x.clone)
+        show(x.clone)
     return x

@@ -20,8 +20,8 @@ _look: ContextVar[Look | None] = ContextVar("look", default=None)
 
 
 @contextmanager
-def seen_by(look: Look) -> Iterator[None]:
-    """Let ``look`` see what is drawn inside, in this thread."""
+def seen_by(look: Look | None) -> Iterator[None]:
+    """Let ``look`` see what is drawn inside, in this thread; None, and nobody does."""
     before = _look.set(look)
     try:
         yield

@@ -17,6 +17,9 @@ from models.nn.latent import spherical, straight
 from models.nn.noise import normal
 from models.nn.rate import gaussian_kl, gaussian_log_prob
 
+# Bounded: a posterior a thousand times narrower than the prior is a runaway.
+LOG_VARIANCES = (-7.0, 3.0)
+
 
 @dataclass(frozen=True, slots=True)
 class NormalPosterior:
@@ -31,8 +34,7 @@ class NormalPosterior:
     def read(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """An encoder's numbers (B, 2 D) -> location and log-variance, two of (B, D)."""
         location, log_var = params.chunk(2, 1)
-        # Bounded: a posterior a thousand times narrower than the prior is a runaway.
-        return location, log_var.clamp(-7, 3)
+        return location, log_var.clamp(*LOG_VARIANCES)
 
     def mean(self, location: Tensor, log_var: Tensor) -> Tensor:  # noqa: ARG002 - as every family's
         """The posterior mean: two of (B, D) -> (B, D)."""
@@ -64,6 +66,35 @@ class NormalPosterior:
     def between(self, a: Tensor, b: Tensor, share: float) -> Tensor:
         """The point at ``share`` of the arc between two vectors: two of (B, D) -> (B, D)."""
         return spherical(a, b, share)
+
+
+@dataclass(frozen=True, slots=True)
+class NormalPlaces:
+    """What lies at the places of a map: independent normal numbers, told as a posterior's are.
+
+    For the ways to draw value by value (``models.sampling``), which round differently in float64. A
+    draw is one of float32's numbers, so that they agree as they do on a pixel's levels.
+
+    Attributes:
+        channels: Numbers at a place.
+    """
+
+    channels: int
+
+    @property
+    def parameters(self) -> int:
+        """Numbers per place that a network must give."""
+        return 2 * self.channels
+
+    @property
+    def noise(self) -> int:
+        """Normal numbers per place that a draw needs."""
+        return self.channels
+
+    def draw(self, params: Tensor, noise: Tensor) -> Tensor:
+        """(B, 2 L, H, W) parameters and (B, L, H, W) normal noise -> (B, L, H, W)."""
+        location, log_var = NormalPosterior().read(params)
+        return (location + (0.5 * log_var).exp() * noise).float().to(params)
 
 
 @dataclass(frozen=True, slots=True)

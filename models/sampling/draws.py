@@ -12,7 +12,8 @@ import numpy as np
 
 from models.nn.categorical import Categorical
 from models.nn.likelihoods import Bernoulli, LogisticMixture
-from models.sampling.calls import Array
+from models.nn.posterior import LOG_VARIANCES, NormalPlaces
+from models.sampling.calls import Array, halves
 
 FEW = 3  # pictures for which plain numbers are sooner done with than arrays
 
@@ -37,11 +38,19 @@ def drawing(likelihood: object, noise: Array) -> tuple[Draw, Array]:
         u = noise[..., 1:].clip(1e-5, 1 - 1e-5)
         prepared[..., 1:] = np.log(u) - np.log1p(-u)
         return _mixture(likelihood), prepared
+    if isinstance(likelihood, NormalPlaces):
+        return _draw_normal, noise
     raise TypeError(f"Cached sampling cannot draw from a {type(likelihood).__name__}.")
 
 
 def _draw_bernoulli(params: Array, noise: Array) -> Array:
     return np.where(noise < params, 1.0, -1.0)
+
+
+def _draw_normal(params: Array, noise: Array) -> Array:
+    location, log_var = halves(params)
+    spread = np.exp(0.5 * log_var.clip(*LOG_VARIANCES))
+    return (location + spread * noise).astype(np.float32).astype(np.float64)
 
 
 def _categorical(likelihood: Categorical) -> Draw:

@@ -212,10 +212,12 @@ def test_what_is_gathered_while_sampling_is_the_score(case, model):
     """A decoder that draws from another distribution than it is measured by fails here."""
     recorder = recorded(model)
     z = case.vectors(5)
-    if case.name == "pixelvae":
-        side = model.config.target_size
-        noise = torch.rand(5, recorder.noise, side, side, generator=seeded(4)).double()
-        drawn = model.draw(z, noise, method="naive")
+    if case.name in ("pixelvae", "pixelvae2"):
+        c, g = model.config, seeded(4)
+        maps = [(c.lower, c.grid, c.grid)] if case.given is lower_map else []
+        normal = [torch.randn(5, *shape, generator=g).double() for shape in maps]
+        noise = torch.rand(5, recorder.noise, c.target_size, c.target_size, generator=g).double()
+        drawn = model.draw(z, *normal, noise, method="naive")
     else:
         drawn = model.decode(z, generator=seeded(4))
     with torch.inference_mode():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from models.nn.onlookers import seen_by
 from models.nn.rate import Rate, gaussian_log_prob
 from models.pixelvae2 import Config, Model
 from models.training.protocols import Batch, LatentVariableModel
@@ -187,3 +188,24 @@ def test_no_draws_are_no_bound():
     batch = batch_for(SMALL)
     with pytest.raises(ValueError, match="at least 1 sample; found k = 0"):
         build().log_prob(batch.views[0], batch.targets[0], 0, generator=seeded(0))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_all_ways_draw_the_same_map(batch):
+    """Bit for bit, though its numbers are no levels; and float32 holds them without a loss."""
+    config = replace(SMALL, size=10, target_size=10, grid=5, lower=3, prior_layers=2)
+    model = build(config)
+    up = torch.randn(5, 1, generator=seeded(1)).double()
+    noise = torch.randn(5, 3, 5, 5, generator=seeded(2)).double()
+    naive = model.draw_lower(up, noise, method="naive")
+    assert torch.equal(naive.float().double(), naive)
+    for method in ("cached", "rows", "jacobi", "auto"):
+        found = model.draw_lower(up[:batch], noise[:batch], method=method)
+        assert torch.equal(found, naive[:batch]), method
+
+
+def test_the_picture_is_seen_while_it_is_drawn_and_the_map_is_not():
+    seen = []
+    with seen_by(lambda picture: seen.append(picture().shape)):
+        drawn = build(replace(SMALL, size=8, target_size=8, lower=3)).sample(2, generator=seeded(0))
+    assert seen == [drawn.shape] * 8
