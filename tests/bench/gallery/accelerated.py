@@ -89,6 +89,7 @@ _LATER: dict[str, tuple[str, str, tuple[str, ...], float, str]] = {
              ("steps=64", "latent=16", "recipe.batch_size=256", "recipe.learning_rate=1e-3"),
              LONG, "draw-large"),
 }  # fmt: skip
+_MEASURED_THERE = {"made", "pixelcnn"}
 # On the processor, for as many steps as its counterpart made: they are compared step by step.
 _BY_STEPS = {"rnn": 5418}
 
@@ -122,9 +123,9 @@ def accelerate(rows: Mapping[str, Row]) -> dict[str, Row]:
             minutes=minutes,
             after=after,
             device=DEVICE,
-            limit=None if name.startswith(("made", "pixelrnn")) else rows[name].limit,
             # The others were finished, and so measured, on a core: the machine was given back.
-            measured_on=DEVICE if name in {"made", "pixelcnn"} else "",
+            limit=None if name in _MEASURED_THERE else rows[name].limit or 2000,
+            measured_on=DEVICE if name in _MEASURED_THERE else "",
         )
         for name, (suffix, about, settings, minutes, after) in _LATER.items()
     )
