@@ -37,6 +37,7 @@ from models.nn.groups import GroupNetwork, Head
 from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.onlookers import show
 from models.nn.precision import at_least_float32
+from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -142,7 +143,7 @@ class Group(NamedTuple):
         x[..., rows, columns] = values
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """A PixelCNN for the base, three networks for every doubling.
 
     Attributes:
