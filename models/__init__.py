@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # torch takes seconds to import: a list of names must not
     from models.training.recipe import Preset
 
 __all__ = [
-    "UnknownModelError", "available", "create", "describe", "find_preset", "modality", "presets",
+    "UnknownModelError", "available", "create", "describe", "enlarges", "find_preset", "modality",
+    "presets",
 ]  # fmt: skip
 
 
@@ -74,6 +75,27 @@ def unrolls(name: str) -> bool:
         UnknownModelError: No such model.
     """
     return bool(_module(name).Model.unrolls)
+
+
+def enlarges(name: str, config: dict[str, Any]) -> tuple[int, ...]:
+    """Sides of the small pictures that a model of this configuration makes large.
+
+    Args:
+        name: One of ``available()``.
+        config: The fields of the model's ``Config``.
+
+    Raises:
+        UnknownModelError: No such model.
+        TypeError: ``config`` has a key that the model does not know.
+        ValueError: It has a value that the model cannot have.
+    """
+    kind = _module(name).Config
+    if not hasattr(kind, "enlarges"):
+        return ()
+    from models.training.config import from_json  # noqa: PLC0415 - torch comes with it
+
+    found: tuple[int, ...] = from_json(kind, config).enlarges
+    return found
 
 
 def create(

@@ -9,11 +9,13 @@ right ones are drawn at once, then all lower left ones, then all lower right one
 Pixels of one group are independent given the groups before. That is what the speed costs in
 likelihood, and the likelihood is exact all the same. The colours of a pixel follow one another. The
 base is drawn pixel by pixel by a small gated PixelCNN, which does not grow with the picture: so the
-steps grow with the logarithm of the number of pixels. A given small picture can take the base's
-place (``enlarge``). It is a point sample, every so many pixels one, not an average.
+steps grow with the logarithm of the number of pixels. A given small picture can take the place of
+the base or of a doubling (``enlarge``). It is a point sample, every so many pixels one, not an
+average.
 
     niteru train multiscale --data binarized_mnist.npz --preset mnist --out weights/multiscale
     niteru evaluate nll weights/multiscale --data binarized_mnist.npz
+    niteru enlarge small.png --weights weights/multiscale
 
 There is no latent vector: the embedding is the mean over the pixels of the last features, of every
 scale.
@@ -35,6 +37,7 @@ from models.nn.groups import GroupNetwork, Head
 from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.onlookers import show
 from models.nn.precision import at_least_float32
+from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -90,6 +93,11 @@ class Config:
         """How often the base is doubled."""
         return (self.size // self.base).bit_length() - 1
 
+    @property
+    def enlarges(self) -> tuple[int, ...]:
+        """Sides of the small pictures that are made large: the base's, and doublings' below all."""
+        return tuple(self.base << k for k in range(self.doublings))
+
 
 def presets() -> dict[str, Preset]:
     """Named pairs of configuration and training recipe."""
@@ -135,7 +143,7 @@ class Group(NamedTuple):
         x[..., rows, columns] = values
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """A PixelCNN for the base, three networks for every doubling.
 
     Attributes:
@@ -247,15 +255,15 @@ class Model(GenerativeModel):
         rounded to the levels.
 
         Raises:
-            ValueError: The small side is none that doublings of the base pass.
+            ValueError: The small side is none of ``Config.enlarges``.
         """
         c = self.config
-        sides = [c.base << k for k in range(c.doublings + 1)]
-        if small.shape[1:] not in [(c.channels, side, side) for side in sides]:
+        if small.shape[1:] not in [(c.channels, side, side) for side in c.enlarges]:
+            sides = " or ".join(map(str, c.enlarges)) or "no number of"
             raise ValueError(
                 f"This multiscale model enlarges square pictures of {c.channels} channels and "
-                f"{' or '.join(map(str, sides))} pixels; found {tuple(small.shape[1:])}. Resize "
-                "the pictures first."
+                f"{sides} pixels; found {tuple(small.shape[1:])}. Take every so many pixels of a "
+                "larger picture, from the first on, and no averages."
             )
         corners = Group(0, 0, c.size // small.shape[2])
         x = small.new_zeros(len(small), c.channels, c.size, c.size)
@@ -283,10 +291,14 @@ class Model(GenerativeModel):
             wanted[number] = group & whole
             whole = whole & group.all(1, keepdim=True)
         if not all(torch.equal(a, b) for a, b in zip(wanted, (base, *groups), strict=True)):
+            steps = [self.config.size // side for side in self.config.enlarges]
+            squares = [f"{step} x {step}" for step in steps]
             raise ValueError(
-                "A multiscale model completes a picture from a smaller one, every second or fourth "
-                "pixel of it: all pixels of a group must be known before one of the next is. Found "
-                "an unknown pixel before a known one. Rows from the top are completed by pixelcnn."
+                "A multiscale model completes a picture of which a smaller one is known: one pixel "
+                f"of every {' or '.join(map(str, squares)) or '1 x 1'}, from the first on. Between "
+                "them all pixels of a group must be known before one of the next is. Found an "
+                "unknown pixel before a known one. A small picture by itself is enlarged (niteru "
+                "enlarge); rows from the top are completed by pixelcnn."
             )
         return self.draw(self._noise(len(x), generator), x, known)
 

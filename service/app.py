@@ -23,6 +23,7 @@ from indexer.protocols import Embedder, Engine
 from service import (
     routes_catalogue,
     routes_collect,
+    routes_enlarge,
     routes_explain,
     routes_generate,
     routes_generations,
@@ -111,6 +112,7 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         routes_generations.router,
         routes_models.router,
         routes_generate.router,
+        routes_enlarge.router,
         routes_sketches.router,
         routes_jobs.router,
         routes_collect.router,

@@ -9,7 +9,15 @@ import typer
 
 from indexer.engines.choice import MILVUS_NAME, MILVUS_URI, EngineName
 from indexer.runtime import Runtime
-from service.cli_models import arithmetic, complete, frames, interpolate, reconstruct, sample
+from service.cli_models import (
+    arithmetic,
+    complete,
+    enlarge,
+    frames,
+    interpolate,
+    reconstruct,
+    sample,
+)
 from service.cli_search import Seed, embed, explain, search
 from service.cli_sketch import app as sketch
 from service.cli_store import (
@@ -155,7 +163,7 @@ def list_models(*, json: Json = False) -> None:
     run_models(as_json=json)
 
 
-for command in (sample, complete, reconstruct, interpolate, arithmetic, frames):
+for command in (sample, complete, enlarge, reconstruct, interpolate, arithmetic, frames):
     app.command()(command)
 
 

@@ -64,6 +64,24 @@ def complete(
     run_complete(Canvas(weights, out, file_format, seed, temperature), image, known=known, n=n)
 
 
+def enlarge(
+    image: Annotated[
+        Path, typer.Argument(help="A small picture, of a side that the weights enlarge.")
+    ],
+    *,
+    weights: Weights,
+    n: Number = 4,
+    out: Out = Path("enlargements.png"),
+    file_format: Format = "grid",
+    temperature: Temperature = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Draw large pictures of a small one, whose pixels stay as they are."""
+    from service.commands.sampling import Canvas, run_enlarge
+
+    run_enlarge(Canvas(weights, out, file_format, seed, temperature), image, n=n)
+
+
 def reconstruct(
     images: Annotated[list[Path], typer.Argument(help="Photos.")],
     *,

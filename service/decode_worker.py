@@ -36,11 +36,13 @@ class Order:
         crop: The part of it that is asked for, if not all.
         mask_bytes: If given, so many of the bytes are a mask, which is fitted as the photo after
             them is; the photo itself is not asked for then.
+        sides: If given, the photo is a small picture of one of these sides and is not fitted.
     """
 
     preprocessing: Preprocessing
     crop: Crop | None = None
     mask_bytes: int | None = None
+    sides: tuple[int, ...] | None = None
 
     @lru_cache(maxsize=64)  # noqa: B019, orders are small, and most photos come with the same
     def encode(self) -> bytes:
@@ -53,7 +55,8 @@ class Order:
         """The order that a line of JSON holds."""
         told = json.loads(line)
         crop = None if told["crop"] is None else Crop(**told["crop"])
-        return cls(Preprocessing(**told["preprocessing"]), crop, told["mask_bytes"])
+        sides = None if told["sides"] is None else tuple(told["sides"])
+        return cls(Preprocessing(**told["preprocessing"]), crop, told["mask_bytes"], sides)
 
     def carry_out(self, data: bytes, *, max_pixels: int) -> Pixels:
         """A photo (H, W, C), or a mask (H, W), uint8.
@@ -61,6 +64,8 @@ class Order:
         Raises:
             models.images.ImageError: The bytes are not usable.
         """
+        if self.sides is not None:
+            return self.preprocessing.read_small(data, self.sides, max_pixels=max_pixels)
         if self.mask_bytes is None:
             return self.preprocessing.read(data, max_pixels=max_pixels, crop=self.crop)
         mask, photo = data[: self.mask_bytes], data[self.mask_bytes :]

@@ -6,6 +6,7 @@ a photo made to be slow keeps its thread for ever. A process can be killed and s
 
 import json
 import logging
+import math
 import os
 import queue
 import select
@@ -38,6 +39,11 @@ class Decoder(Protocol):
     def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
         """A mask, fitted as its photo is: (H, W) uint8."""
 
+    def read_small(
+        self, data: bytes, preprocessing: Preprocessing, sides: tuple[int, ...]
+    ) -> Pixels:
+        """A small picture as it is: (s, s, C) uint8, s being one of the sides."""
+
 
 class DecoderHere:
     """Decodes in the process and the thread that ask.
@@ -58,6 +64,12 @@ class DecoderHere:
     def read_mask(self, data: bytes, photo: bytes, preprocessing: Preprocessing) -> Pixels:
         """See ``Decoder``."""
         return read_mask(data, photo, preprocessing, max_pixels=self.max_pixels)
+
+    def read_small(
+        self, data: bytes, preprocessing: Preprocessing, sides: tuple[int, ...]
+    ) -> Pixels:
+        """See ``Decoder``."""
+        return preprocessing.read_small(data, sides, max_pixels=self.max_pixels)
 
 
 class WorkerDiedError(Exception):
@@ -165,6 +177,18 @@ class Decoders:
         """
         order = Order(preprocessing, mask_bytes=len(data))
         return self._ask(order, data, photo).reshape(preprocessing.size, preprocessing.size)
+
+    def read_small(
+        self, data: bytes, preprocessing: Preprocessing, sides: tuple[int, ...]
+    ) -> Pixels:
+        """A small picture as it is: (s, s, C) uint8, s being one of the sides.
+
+        Raises:
+            models.images.ImageError: As for a photo; or it has another size.
+        """
+        pixels = self._ask(Order(preprocessing, sides=sides), data)
+        side = math.isqrt(len(pixels) // preprocessing.channels)
+        return pixels.reshape(side, side, preprocessing.channels)
 
     def warm(self) -> None:
         """Start one process, so that the first photo need not wait for that.

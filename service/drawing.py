@@ -19,6 +19,7 @@ from models.training.abilities import abilities
 from models.training.checkpoint import Weights
 from models.training.protocols import (
     Completer,
+    Enlarger,
     GenerativeModel,
     LatentDecoder,
     LatentPrior,
@@ -26,6 +27,7 @@ from models.training.protocols import (
     Sizable,
     StagedDecoder,
     Tempered,
+    can_enlarge,
 )
 from models.training.views import to_float
 from service.errors import UnableModelError
@@ -192,6 +194,22 @@ def draw_completions(brush: Brush, photo: Pixels, known: Known, n: int) -> Drawi
     return brush.drawing(brush.collect(n, draw), photos=(greyed(photo, known),))
 
 
+def draw_enlargements(brush: Brush, small: Pixels, n: int) -> Drawing:
+    """A small picture (s, s, C) uint8 made large, ``n`` times.
+
+    Raises:
+        UnableModelError: The model enlarges nothing, or not from this side.
+    """
+    enlarger, generator = enlarger_of(brush), brush.generator()
+    x = to_tensor([small])
+
+    def draw(_: int, count: int) -> Tensor:
+        with refusals_of(brush.weights):
+            return enlarger.enlarge(x.expand(count, -1, -1, -1), generator=generator)
+
+    return brush.drawing(brush.collect(n, draw), photos=(small,))
+
+
 def draw_reconstructions(brush: Brush, photos: Sequence[Pixels]) -> Drawing:
     """Photos, each drawn again from its latent vector.
 
@@ -318,6 +336,14 @@ def decoder_of(brush: Brush) -> Decode:
         return found
 
     return outline
+
+
+def enlarger_of(brush: Brush) -> Enlarger:
+    """What draws large pictures of small ones."""
+    model = brush.model
+    if not can_enlarge(model):
+        raise unable(brush.weights, "enlarge", "it draws no large picture of a small one")
+    return model
 
 
 def prior_of(brush: Brush) -> LatentPrior:

@@ -7,8 +7,12 @@ from models.images import ImageError
 from models.images.decode import FORMATS
 from service.errors import InvalidRequestError, UnsupportedFormatError, UnusableImageError
 
-# What was said wrongly about a good image, by the reason of the decoder.
-FIELDS = {"outside": "crop", "proportions": "mask"}
+# What does not go with a good image, by the reason of the decoder: the field, and what it is told.
+FIELDS = {
+    "outside": ("crop", "does not fit the photo"),
+    "proportions": ("mask", "does not fit the photo"),
+    "size": ("image", "has a size that the weights do not enlarge"),
+}
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def told_of(data: bytes) -> Iterator[None]:
 
     Raises:
         UnsupportedFormatError, UnusableImageError: See ``Searcher.decode``.
-        InvalidRequestError: The image is good, and what was said about it is not.
+        InvalidRequestError: The image is good, and does not go with what was asked.
     """
     try:
         yield
@@ -29,10 +33,9 @@ def told_of(data: bytes) -> Iterator[None]:
                 extensions={"accepted": [f"image/{kind.lower()}" for kind in FORMATS]},
             ) from error
         if error.reason in FIELDS:
-            name = FIELDS[error.reason]
+            field, message = FIELDS[error.reason]
             raise InvalidRequestError(
-                str(error),
-                extensions={"errors": [{"field": name, "message": "does not fit the photo"}]},
+                str(error), extensions={"errors": [{"field": field, "message": message}]}
             ) from error
         reason = "corrupt" if error.reason == "unsupported_format" else error.reason
         raise UnusableImageError(str(error), extensions={"reason": reason}) from error

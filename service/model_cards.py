@@ -14,6 +14,7 @@ from typing import Any
 import models
 from models.training.abilities import Ability, abilities
 from models.training.weights import (
+    CONFIG,
     MEASURED,
     WeightsError,
     list_weights,
@@ -35,6 +36,7 @@ class WeightsCard:
         size: Side of the photo that is shown to the model; None if it takes strokes.
         draws: Side of the picture that it draws; None as well.
         channels: 3 for colour, 1 for grey; None as well.
+        enlarges: Sides of the small pictures that it makes large.
         points: How many points a drawing may have; None if the model takes pixels.
         figures: What metrics.json says.
     """
@@ -45,6 +47,7 @@ class WeightsCard:
     size: int | None
     draws: int | None
     channels: int | None
+    enlarges: tuple[int, ...]
     points: int | None
     figures: Mapping[str, Any]
 
@@ -129,7 +132,11 @@ def read_card(name: str, folder: Path) -> tuple[str, WeightsCard]:
     """
     description = read_description(folder)
     config, preprocessing = description["config"], description["preprocessing"]
-    size = preprocessing.get("size")
+    model, size = str(description["model"]), preprocessing.get("size")
+    try:
+        enlarges = models.enlarges(model, config)
+    except (LookupError, TypeError, ValueError) as error:
+        raise WeightsError(f"{folder / CONFIG} does not describe a model: {error}") from error
     card = WeightsCard(
         name=name,
         folder=folder,
@@ -137,7 +144,8 @@ def read_card(name: str, folder: Path) -> tuple[str, WeightsCard]:
         size=size,
         draws=config.get("target_size", size),
         channels=preprocessing.get("channels"),
+        enlarges=enlarges,
         points=preprocessing.get("max_points"),
         figures=read_metrics(folder),
     )
-    return str(description["model"]), card
+    return model, card

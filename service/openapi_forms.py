@@ -15,6 +15,7 @@ from service.schemas_items import ATTRIBUTES_EXAMPLE, ItemOptions
 from service.schemas_models import (
     ArithmeticOptions,
     CompletionOptions,
+    EnlargementOptions,
     FrameOptions,
     InterpolationOptions,
     LikelihoodOptions,
@@ -101,6 +102,13 @@ FORMS: dict[str, Form] = {
         {"image": False, "mask": False},
         ("image",),
         {"image": "photo.jpg", "rows": 14, "n": 4, "seed": 7},
+    ),
+    "EnlargementForm": Form(
+        "A small picture, and how often to make it large.",
+        EnlargementOptions,
+        {"image": False},
+        ("image",),
+        {"image": "small.png", "n": 4, "seed": 7},
     ),
     "FrameForm": Form(
         "Photos, if there are any, and how to show the way in which pictures come about.",

@@ -42,6 +42,7 @@ def describe(card: "ModelCard") -> ModelResponse:
                 size=weights.size,
                 draws=weights.draws,
                 channels=weights.channels,
+                enlarges=list(weights.enlarges),
                 points=weights.points,
                 config=dict(weights.config),
                 figures=dict(weights.figures),

@@ -14,6 +14,7 @@ WEIGHTS_EXAMPLE: dict[str, Any] = {
     "size": 64,
     "draws": 32,
     "channels": 3,
+    "enlarges": [],
     "points": None,
     "config": {"latent": 64},
     "figures": {"training": {"steps": 1025}},
@@ -46,6 +47,10 @@ class WeightsResponse(BaseModel):
         int | None,
         Field(description="3 for colour, 1 for grey or black and white; null for strokes."),
     ]
+    enlarges: Annotated[
+        list[int],
+        Field(description="Sides of the small pictures that it makes large: see `enlarge`."),
+    ]
     points: Annotated[
         int | None, Field(description="How many points a drawing may have; null for pixels.")
     ]
@@ -64,8 +69,9 @@ class ModelResponse(BaseModel):
     abilities: Annotated[
         list[str],
         Field(
-            description="`sample`, `temperature`, `size`, `complete`, `exact_likelihood` or "
-            "`likelihood_bound`, `reconstruct`, `interpolate`, `arithmetic`, `frames`."
+            description="`sample`, `temperature`, `size`, `complete`, `enlarge`, "
+            "`exact_likelihood` or `likelihood_bound`, `reconstruct`, `interpolate`, "
+            "`arithmetic`, `frames`."
         ),
     ]
     presets: Annotated[list[str], Field(description="Configurations it can be trained in.")]
@@ -160,6 +166,14 @@ class CompletionOptions(DrawOptions):
             "`mask`.",
         ),
     ] = None
+
+
+class EnlargementOptions(DrawOptions):
+    """How to make a small picture large."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"n": 4}]})
+
+    n: Annotated[int, Field(ge=1, description="How often.")] = 4
 
 
 class ReconstructionOptions(ModelOptions):

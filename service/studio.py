@@ -44,6 +44,7 @@ CANNOT: dict[str, str] = {
     "temperature": "its draws have no temperature",
     "size": "its pictures have one size",
     "complete": "it cannot draw the rest of a picture given a part",
+    "enlarge": "it draws no large picture of a small one",
     "likelihood": "it draws pictures without saying how probable a picture is",
     "reconstruct": "it has no latent vector from which a picture could be drawn again",
     "interpolate": "it has no latent vectors to walk between",
@@ -177,6 +178,17 @@ class Studio:
         """
         with told_of(data):
             return self.decoder.read_mask(data, photo, read_preprocessing(weights.folder))
+
+    def read_small(self, weights: "WeightsCard", data: bytes) -> Pixels:
+        """(s, s, C) uint8 from the bytes of a small picture that is to be made large.
+
+        Raises:
+            UnsupportedFormatError, UnusableImageError, InvalidRequestError: See
+                ``service.errors``.
+        """
+        with told_of(data):
+            preprocessing = read_preprocessing(weights.folder)
+            return self.decoder.read_small(data, preprocessing, weights.enlarges)
 
     def submit(
         self,

@@ -14,7 +14,19 @@ SMALL = {
     "bench_indexing": ["--items", "12", "--rounds", "1"],
     "bench_embedding": ["--items", "12", "--rounds", "1"],
     "bench_search": ["--items", "3000", "--dim", "32", "--queries", "20", "--publishes", "2"],
-    "bench_sampling": ["--preset", "tiny", "--sizes", "4", "--batches", "1", "2", "--rounds", "1"],
+    "bench_sampling": [
+        "--preset",
+        "tiny",
+        "--sizes",
+        "4",
+        "--base",
+        "2",
+        "--batches",
+        "1",
+        "2",
+        "--rounds",
+        "1",
+    ],
     "bench_sampling_gpu": ["--device", "cpu", "--models", "pixelcnn-mnist-gated", "--batches", "1"],
 }
 
@@ -34,6 +46,8 @@ def test_a_benchmark_prints_a_table_and_writes_json(name, tmp_path):
     told = json.loads(file.read_text("utf-8"))
     assert all(value >= 0 for value in told["figures"].values())
     assert any(value > 0 for value in told["figures"].values())
+    if name == "bench_sampling":
+        assert told["figures"]["4 px, batch 2: multiscale, ms"] > 0
     for target in told["targets"]:
         best = (
             target["value"] <= target["bound"]

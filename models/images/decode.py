@@ -51,6 +51,7 @@ Reason = Literal[
     "corrupt",
     "outside",  # a crop that is no part of it
     "proportions",  # of a mask, that are not the photo's
+    "size",  # of a small picture, that cannot be enlarged
 ]
 
 

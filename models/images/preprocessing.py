@@ -4,6 +4,7 @@ It is part of the weights' ``config.json`` and of the fingerprint, so a vector m
 preprocessing never meets an index.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from models.images.crop import Crop
-from models.images.decode import MAX_PIXELS, decode_image
+from models.images.decode import MAX_PIXELS, ImageError, decode_image
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -57,6 +58,35 @@ class Preprocessing:
             return self.apply(image.crop(crop.box(*image.size)))
         # Twice the size asked for: the reduction that follows hides the coarser JPEG decoding.
         return self.apply(decode_image(data, draft=2 * self.size, max_pixels=max_pixels))
+
+    def read_small(
+        self, data: bytes, sides: Sequence[int], *, max_pixels: int = MAX_PIXELS
+    ) -> Pixels:
+        """Decode a small picture and take it as it is, never fitted.
+
+        Args:
+            data: The file's bytes.
+            sides: Those that it may have.
+            max_pixels: Refuse more pixels than this.
+
+        Returns:
+            (s, s, C) uint8, s being one of the sides.
+
+        Raises:
+            models.images.ImageError: If the bytes are not a usable image, or it has another size.
+        """
+        image = decode_image(data, max_pixels=max_pixels)
+        width, height = image.size
+        if width != height or width not in sides:
+            expected = " or ".join(f"{side} x {side}" for side in sides) or "none of any size"
+            raise ImageError(
+                "size",
+                f"The small picture has {width} x {height} pixels; these weights enlarge "
+                f"{expected}. It is taken as it is and never resized: send every so many pixels "
+                "of a larger one, from the first on, and no averages.",
+            )
+        pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"), np.uint8)
+        return pixels.reshape(height, width, self.channels)
 
     def check(self, pixels: Pixels) -> None:
         """Refuse pixels that this preprocessing cannot have made.

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from models.training.protocols import (
     Completer,
+    Enlarger,
     ExactLikelihoodModel,
     GenerativeModel,
     LatentDecoder,
@@ -20,6 +21,7 @@ Ability = Literal[
     "temperature",
     "size",
     "complete",
+    "enlarge",
     "exact_likelihood",
     "likelihood_bound",
     "reconstruct",
@@ -33,6 +35,7 @@ MEANINGS: dict[Ability, str] = {
     "temperature": "draws what is more probable, or less",
     "size": "draws pictures of any side",
     "complete": "draws the rest of a picture of which a part is known",
+    "enlarge": "draws a large picture of a small one",
     "exact_likelihood": "gives every picture its probability",
     "likelihood_bound": "gives every picture a bound on its probability",
     "reconstruct": "draws a picture again from its latent vector",
@@ -59,6 +62,7 @@ def abilities(kind: type[GenerativeModel]) -> tuple[Ability, ...]:
         "temperature": issubclass(kind, Tempered),
         "size": issubclass(kind, Sizable),
         "complete": issubclass(kind, Completer),
+        "enlarge": issubclass(kind, Enlarger),
         # A latent model's method of the same name scores a picture given the vector.
         "exact_likelihood": issubclass(kind, ExactLikelihoodModel) and not latent,
         "likelihood_bound": latent,

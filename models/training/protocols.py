@@ -292,6 +292,27 @@ class Completer(Protocol):
 
 
 @runtime_checkable
+class Enlarger(Protocol):
+    """A model that draws large pictures of small ones.
+
+    Its ``Config`` says by ``enlarges: tuple[int, ...]`` which sides these may have. Ask
+    ``can_enlarge`` which models these are: a layer may have the method's name.
+    """
+
+    def enlarge(self, small: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Draw a large picture of each small one: (B, C, s, s) in [-1, 1] -> (B, C, h, w).
+
+        Args:
+            small: Pictures as they are, never resized; s is one of ``Config.enlarges``.
+            generator: Of the draws.
+
+        Raises:
+            ValueError: They have another side, or other channels.
+        """
+        ...
+
+
+@runtime_checkable
 class StrokeModel(Protocol):
     """A model whose modality is strokes.
 
@@ -343,3 +364,8 @@ class StrokeDecoder(Protocol):
 def scores_exactly(model: object) -> TypeGuard[ExactLikelihoodModel]:
     """Whether ``model.score(x)`` is the exact log-probability of pictures."""
     return isinstance(model, ExactLikelihoodModel) and not isinstance(model, LatentVariableModel)
+
+
+def can_enlarge(model: object) -> TypeGuard[Enlarger]:
+    """Whether ``model.enlarge(small)`` draws large pictures of small ones."""
+    return issubclass(type(model), Enlarger)

@@ -112,6 +112,7 @@ class Client:
     model = method(calls_models.model)
     samples = method(calls_models.samples)
     completions = method(calls_models.completions)
+    enlargements = method(calls_models.enlargements)
     reconstructions = method(calls_models.reconstructions)
     interpolations = method(calls_models.interpolations)
     arithmetic = method(calls_models.arithmetic)

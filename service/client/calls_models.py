@@ -84,6 +84,31 @@ def completions(
     return drawn(name, "completions", options, files, progress)
 
 
+def enlargements(
+    name: str,
+    small: PhotoFile,
+    *,
+    n: int | None = None,
+    seed: int | None = None,
+    temperature: float | None = None,
+    weights: str | None = None,
+    progress: Told | None = None,
+) -> Call[Drawing]:
+    """Make a small picture large.
+
+    Args:
+        name: Of the model.
+        small: As of ``search``; its side is one of the weights' ``enlarges``.
+        n: How often.
+        seed: See ``samples``.
+        temperature: See ``samples``.
+        weights: See ``samples``.
+        progress: See ``samples``.
+    """
+    options = given(n=n, seed=seed, temperature=temperature, weights=weights)
+    return drawn(name, "enlargements", options, [upload("image", small)], progress)
+
+
 def reconstructions(
     name: str,
     photos: Sequence[PhotoFile],

@@ -7,12 +7,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """What a model has learned, once. Sizes are None of what it does not know."""
+    """What a model has learned, once. Sizes are None of what it does not know.
+
+    ``enlarges`` are the sides of the small pictures that ``enlargements`` takes.
+    """
 
     name: str
     size: int | None
     draws: int | None
     channels: int | None
+    enlarges: tuple[int, ...]
     points: int | None
     config: Mapping[str, Any]
     figures: Mapping[str, Any]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import models
 from indexer.protocols import Pixels
@@ -15,10 +16,12 @@ from service.drawing import (
     Brush,
     draw_arithmetic,
     draw_completions,
+    draw_enlargements,
     draw_frames,
     draw_interpolation,
     draw_reconstructions,
     draw_samples,
+    enlarger_of,
 )
 from service.known import known_by_mask, known_rows
 from service.rendering import render
@@ -111,6 +114,11 @@ def run_complete(canvas: Canvas, image: Path, *, known: str, n: int) -> None:
     canvas.draw(make)
 
 
+def run_enlarge(canvas: Canvas, image: Path, *, n: int) -> None:
+    """Make a small picture large ``n`` times."""
+    canvas.draw(lambda brush: draw_enlargements(brush, read_small(brush, image), n))
+
+
 def run_reconstruct(canvas: Canvas, images: Sequence[Path]) -> None:
     """Draw photos again."""
     canvas.draw(
@@ -161,5 +169,15 @@ def read_photo(brush: Brush, path: Path) -> Pixels:
     """A photo (H, W, C) uint8 as the model sees it; errors name the file."""
     try:
         return brush.weights.preprocessing.read(path.read_bytes())
+    except ImageError as error:
+        raise ImageError(error.reason, f"{path}: {error}") from error
+
+
+def read_small(brush: Brush, path: Path) -> Pixels:
+    """A small picture (s, s, C) uint8 as it is; errors name the file."""
+    enlarger_of(brush)  # who enlarges nothing says that, whatever the file is
+    config: Any = brush.weights.model.config
+    try:
+        return brush.weights.preprocessing.read_small(path.read_bytes(), config.enlarges)
     except ImageError as error:
         raise ImageError(error.reason, f"{path}: {error}") from error

@@ -8,6 +8,7 @@ import { pad } from "./pad.js";
 const TASKS = { // what can be asked for: the ability it needs, its path, its inputs
   samples: { name: "New pictures", needs: "sample", inputs: ["count", "size"] },
   completions: { name: "The rest of a photo", needs: "complete", inputs: ["count", "image", "known"] },
+  enlargements: { name: "A small picture, large", needs: "enlarge", inputs: ["count", "image"] },
   reconstructions: { name: "A photo again", needs: "reconstruct", inputs: ["image"] },
   interpolations: { name: "Between two seeds", needs: "interpolate", inputs: ["count"] },
   frames: { name: "How it is painted", needs: "frames", inputs: ["count"] },

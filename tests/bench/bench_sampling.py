@@ -10,6 +10,11 @@ float32, are measured whole, and so are the compiled way (where Numba is install
 takes no minutes (few small pictures), Jacobi's. How many passes that one needs depends on the
 weights: fresh ones need few.
 
+Beside them, at sides that are ``--base`` doubled, draws a Parallel Multiscale model with fresh
+weights, about as many as the other's at the side nearest to 32; for each doubling it has networks
+of its own. It draws other pictures, and in float32, as there is no other way that it has to agree
+with.
+
 Sizes are compared at the batch nearest to 16, batches at the size nearest to 32. Then comes how far
 the cached numbers, and those in float32, are from a whole pass in float64, and how many values
 would be drawn otherwise (fresh weights are made larger for it). Last comes the decoder of the
@@ -21,13 +26,15 @@ figure is the least of the rounds, and ratios are of figures.
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from measuring import Target, parser, positive, report
 
 import models
+from models import multiscale
 from models.pixelcnn_pp import Model
 from models.pixelvae import Model as PixelVAE
 from models.sampling import compiled
@@ -42,7 +49,10 @@ LEAST_BATCH_16, LEAST_BATCH_1, MOST_PASSES = 600, 400, 1.0
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Milliseconds that some pictures take; None where it was not measured."""
+    """Milliseconds that some pictures take; None where it was not measured.
+
+    ``passes`` are those of the multiscale model's networks.
+    """
 
     naive: float
     cached: float
@@ -50,6 +60,8 @@ class Times:
     jacobi: float | None
     double: float
     single: float
+    multiscale: float | None = None
+    passes: int = 0
 
 
 def least(work: Callable[[], object], rounds: int) -> float:
@@ -70,8 +82,44 @@ def resized(model: Model, size: int) -> Model:
     return other
 
 
+def rival_of(model: Model, sizes: Sequence[int], base: int) -> multiscale.Config | None:
+    """A multiscale model with about as many weights; None if no side is the base doubled."""
+    sides = [n for n in sizes if n in doubled(base)]
+    if not sides:
+        return None
+    c, side = model.config, min(sides, key=lambda n: abs(n - 32))
+    wanted = sum(p.numel() for p in model.parameters())
+
+    def off(config: multiscale.Config) -> int:
+        with torch.device("meta"):  # they are counted only
+            found = multiscale.Model(config)
+        return abs(sum(p.numel() for p in found.parameters()) - wanted)
+
+    of = partial(multiscale.Config, channels=c.channels, size=side, base=base, levels=c.levels)
+    return min((of(width=width) for width in range(8, 257, 4)), key=off)
+
+
+def doubled(base: int) -> list[int]:
+    """Sides that doublings of a base reach."""
+    return [base << k for k in range(12)]
+
+
+def measure_rival(
+    config: multiscale.Config | None, size: int, batch: int, rounds: int
+) -> tuple[float | None, int]:
+    """Milliseconds and passes of a multiscale model; None and 0 if it has no such side."""
+    if config is None or size not in doubled(config.base):
+        return None, 0
+    model = multiscale.Model(replace(config, size=size)).eval()
+    noise = torch.rand(batch, config.channels, size, size)
+    passes = config.base**2 + 3 * model.config.doublings
+    return least(lambda: model.draw(noise), rounds), passes
+
+
 @torch.no_grad()
-def measure(model: Model, batch: int, rounds: int, pixels: int) -> Times:
+def measure(
+    model: Model, batch: int, rounds: int, pixels: int, rival: multiscale.Config | None
+) -> Times:
     """All ways of drawing ``batch`` pictures."""
     c, twin = model.config, in_double(model)
     g = torch.Generator().manual_seed(0)
@@ -86,6 +134,7 @@ def measure(model: Model, batch: int, rounds: int, pixels: int) -> Times:
         lambda: twin.draw(wide, x=wider, known=known, method="naive"), rounds
     )  # fmt: skip
     few = batch * c.size**2 <= JACOBI_VALUES
+    other, passes = measure_rival(rival, c.size, batch, rounds)
     return Times(
         naive=part * c.size**2 / pixels,
         cached=least(lambda: model.draw(noise, method="cached"), rounds),
@@ -97,6 +146,8 @@ def measure(model: Model, batch: int, rounds: int, pixels: int) -> Times:
         jacobi=least(lambda: model.draw(noise, method="jacobi"), rounds) if few else None,
         double=least(lambda: twin(wider), rounds),
         single=least(lambda: model(x), rounds),
+        multiscale=other,
+        passes=passes,
     )
 
 
@@ -175,14 +226,16 @@ def table(found: dict[tuple[int, int], Times]) -> None:
     """Print all that was measured, in seconds, with ratios."""
     print(f"\n{'side':>5}{'batch':>6}{'naive':>11}{'cached':>9}{'jacobi':>9}"
           f"{'naive/cached':>14}{'naive/compiled':>16}{'naive/jacobi':>14}{'cached/pass':>13}"
-          f"{'f32':>11}")  # fmt: skip
+          f"{'f32':>11}{'multiscale':>12}{'passes':>8}")  # fmt: skip
     for (size, batch), t in found.items():
         jacobi = "-" if t.jacobi is None else f"{t.jacobi / 1000:.2f}"
         ratio = "-" if t.jacobi is None else f"{t.naive / t.jacobi:.1f}"
         listed = "-" if t.compiled is None else f"{t.naive / t.compiled:.0f}"
+        other = "-" if t.multiscale is None else f"{t.multiscale / 1000:.3f}"
+        ratios = f"{t.cached / t.double:>13.2f}{t.cached / t.single:>11.2f}"
         print(f"{size:>5}{batch:>6}{t.naive / 1000:>11.2f}{t.cached / 1000:>9.3f}{jacobi:>9}"
-              f"{t.naive / t.cached:>14.0f}{listed:>16}{ratio:>14}{t.cached / t.double:>13.2f}"
-              f"{t.cached / t.single:>11.2f}", flush=True)  # fmt: skip
+              f"{t.naive / t.cached:>14.0f}{listed:>16}{ratio:>14}{ratios}{other:>12}"
+              f"{t.passes or '-':>8}", flush=True)  # fmt: skip
 
 
 def figures_of(found: dict[tuple[int, int], Times]) -> dict[str, float]:
@@ -209,6 +262,12 @@ def figures_of(found: dict[tuple[int, int], Times]) -> dict[str, float]:
                 f"{name}: jacobi, ms": t.jacobi,
                 f"{name}: naive / jacobi": t.naive / t.jacobi,
             }
+        if t.multiscale is not None:
+            figures |= {
+                f"{name}: multiscale, ms": t.multiscale,
+                f"{name}: naive / multiscale": t.naive / t.multiscale,
+                f"{name}: cached / multiscale": t.cached / t.multiscale,
+            }
     return figures
 
 
@@ -220,6 +279,7 @@ def main() -> None:
     options.add_argument("--preset", default="cifar10", help="of pixelcnn_pp")
     options.add_argument("--sampler", help="weights of a pixelcnn_pp instead")
     options.add_argument("--pixels", type=positive, default=2, help="drawn naively")
+    options.add_argument("--base", type=positive, default=8, help="of the multiscale model")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -231,9 +291,10 @@ def main() -> None:
     size = min(chosen.sizes, key=lambda n: abs(n - 32))
     batch = min(chosen.batches, key=lambda n: abs(n - 16))
     places = [(n, batch) for n in chosen.sizes] + [(size, n) for n in chosen.batches]
+    rival = rival_of(model, chosen.sizes, chosen.base)
     found: dict[tuple[int, int], Times] = {}
     for n, count in dict.fromkeys(places):
-        found[n, count] = measure(resized(model, n), count, chosen.rounds, chosen.pixels)
+        found[n, count] = measure(resized(model, n), count, chosen.rounds, chosen.pixels, rival)
         print(f"side {n}, batch {count} measured", flush=True)
     table(found)
     figures = figures_of(found)
@@ -251,6 +312,7 @@ def main() -> None:
         about={
             "model": chosen.sampler or f"pixelcnn_pp {chosen.preset}",
             "parameters": sum(p.numel() for p in model.parameters()),
+            "multiscale": "none" if rival is None else f"width {rival.width}, base {rival.base}",
             "threads": 1,
         },
         json_file=chosen.json,

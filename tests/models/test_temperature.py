@@ -12,7 +12,7 @@ from models.nn.likelihoods import Bernoulli, LogisticMixture
 from models.nn.posterior import NormalPosterior, ProbitNormalPosterior
 from models.nn.tempered import shared_copy, tempered
 from models.training.abilities import abilities
-from models.training.protocols import LatentPrior, LatentVariableModel, Tempered
+from models.training.protocols import LatentPrior, LatentVariableModel, Tempered, can_enlarge
 
 
 def built(name):
@@ -167,6 +167,8 @@ def test_abilities_are_those_of_the_methods(model):
         return
     assert ("complete" in found) == hasattr(model, "complete")
     assert ("temperature" in found) == hasattr(model, "at_temperature")
+    # The second PixelVAE has a layer of that name.
+    assert ("enlarge" in found) == hasattr(type(model), "enlarge") == can_enlarge(model)
     assert ("size" in found) == hasattr(model, "at_size")
     assert ("frames" in found) == hasattr(model, "canvases")
     assert model.encodes or "reconstruct" not in found

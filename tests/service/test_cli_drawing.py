@@ -42,6 +42,7 @@ def files(tmp_path_factory, photos):
     mask = np.zeros((120, 160), np.uint8)
     mask[:60] = 255
     Image.fromarray(mask).save(folder / "top.png")
+    Image.open(folder / "a.png").resize((4, 4), Image.Resampling.NEAREST).save(folder / "small.png")
     (folder / "broken.png").write_bytes(photos["hats/03"][:200])
     return folder
 
@@ -106,6 +107,20 @@ def test_the_same_files_as_over_http(artist, files, tmp_path):
             assert out.read_bytes() == answer.content, (words, file_format)
 
 
+@pytest.mark.parametrize("file_format", ["grid", "json", "zip"])
+def test_a_small_picture_is_made_as_large_as_over_http(artist, files, tmp_path, file_format):
+    small, out = files / "small.png", tmp_path / "large"
+    niteru("enlarge", small, "--weights", "multiscale", "-n", 9, "--seed", 3, "--temperature", 0.5,
+           "--out", out, "--format", file_format)  # fmt: skip
+    answer = artist.post(
+        "/v1/models/multiscale/enlargements",
+        params={"n": 9, "seed": 3, "temperature": 0.5, "format": file_format},
+        content=small.read_bytes(),
+    )
+    assert answer.status_code == 200, answer.text
+    assert out.read_bytes() == answer.content
+
+
 def test_files_are_what_their_format_says(artist, tmp_path):
     niteru("sample", "vae", "-n", 2, "--out", tmp_path / "a.zip", "--format", "zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
@@ -125,6 +140,10 @@ def test_errors_are_sentences(artist, files, tmp_path):
         (["complete", a, "--known", 1, "--weights", "vae"], "cannot do that (complete)"),
         (["complete", a, "--known", 4, "--weights", "pixelcnn"], "expected 0 to 3"),
         (["complete", a, "--known", files / "no.png", "--weights", "pixelcnn"], "no.png"),
+        (["enlarge", a, "--weights", "vae"], "cannot do that (enlarge)"),
+        (["enlarge", a, "--weights", "pixelvae2"], "cannot do that (enlarge)"),
+        (["enlarge", a, "--weights", "multiscale"], "a.png: The small picture has 160 x 120"),
+        (["enlarge", files / "no.png", "--weights", "multiscale"], "no.png"),
         (["reconstruct", files / "broken.png", "--weights", "vae"], "broken.png"),
         (["reconstruct", a, "--weights", "made"], "no latent vector"),
         (["interpolate", 1, 2, "--weights", "pixelrnn"], "no latent vector"),
@@ -139,10 +158,12 @@ def test_errors_are_sentences(artist, files, tmp_path):
     assert not out.exists()
     niteru("interpolate", 1, 2, "--steps", 1, code=2)
     niteru("complete", a, "--weights", "pixelcnn", code=2)
+    niteru("enlarge", a, code=2)
 
 
 @pytest.mark.parametrize(
-    "command", ["sample", "complete", "reconstruct", "interpolate", "arithmetic", "frames"]
+    "command",
+    ["sample", "complete", "enlarge", "reconstruct", "interpolate", "arithmetic", "frames"],
 )
 def test_help_does_not_wait_for_torch(command):
     code = (

@@ -49,6 +49,18 @@ def test_a_mask_says_what_is_known(ask, artist, photos):
     assert by_mask == asked.completions("pixelcnn", data, rows=2, n=1)
 
 
+def test_small_pictures_are_made_large(ask, artist):
+    asked, small = ask(artist), io.BytesIO()
+    (weights,) = asked.model("multiscale").weights
+    assert weights.enlarges == (2, 4)
+    Image.new("RGB", (4, 4), "white").save(small, "PNG")
+    large = asked.enlargements("multiscale", small.getvalue(), n=2, seed=5, temperature=0.5)
+    assert {Image.open(io.BytesIO(one)).size for one in large.pictures} == {(8, 8)}
+    assert (len(large.pictures), len(large.photos), large.seed) == (2, 1, 5)
+    with pytest.raises(package.InvalidRequestError, match="enlarge 2 x 2 or 4 x 4"):
+        asked.enlargements("multiscale", large.pictures[0])
+
+
 def test_frames_and_sums_are_drawn(ask, artist, photos):
     asked, data = ask(artist), photos["hats/03"]
     assert len(asked.frames("draw", n=3, frames=2, seed=1).pictures) == 3 * 2

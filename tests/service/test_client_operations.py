@@ -46,6 +46,7 @@ CALLED = {
     "model": ["vae"],
     "samples": ["vae"],
     "completions": ["vae", b"photo"],
+    "enlargements": ["multiscale", b"small"],
     "reconstructions": ["vae", [b"photo"]],
     "interpolations": ["vae"],
     "arithmetic": ["vae", [1]],
@@ -64,7 +65,7 @@ CALLED = {
     "events": ["j"],
 }
 # What the client calls otherwise than the API does, and what it decides itself.
-NAMES = {"image": {"photo", "photos", "items"}, "mask": {"mask"}, "format": set()}
+NAMES = {"image": {"photo", "photos", "items", "small"}, "mask": {"mask"}, "format": set()}
 
 
 def operation_of(name: str) -> str:

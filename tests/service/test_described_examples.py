@@ -1,10 +1,12 @@
 """What the description shows is sent to a service, which takes it; what it shows fits itself."""
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from indexer.catalogues.memory import MemoryCatalogue
 from indexer.engines.faiss_engine import FaissEngine
@@ -20,7 +22,7 @@ DESCRIPTION = json.loads((Path(__file__).parents[1] / "golden" / "openapi.json")
 SCHEMAS = DESCRIPTION["components"]["schemas"]
 NAMES = (ITEM_EXAMPLE["id"], "shoes/boot-3", "shoes/canvas-high-2", "bags/tote-1")
 # A model that can do what a call asks for.
-ABLE = {"frames": "draw", "completions": "pixelcnn"}
+ABLE = {"frames": "draw", "completions": "pixelcnn", "enlargements": "multiscale"}
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M 0 0 L 40 40 L 80 0"/></svg>'
 
 
@@ -29,7 +31,7 @@ def shop(tmp_path_factory, make_weights):
     """A service with the items, the models and the URL that the examples name."""
     folder = tmp_path_factory.mktemp("shop")
     weights = folder / "weights"
-    for name in ("pixelvae", "vae", "draw", "sketch_rnn"):
+    for name in ("pixelvae", "vae", "draw", "multiscale", "sketch_rnn"):
         make_weights(weights / name, name=name)
     make_weights(weights / "pixelcnn", name="pixelcnn", changes={"size": 16})
     embedder = TorchEmbedder.load(weights / "pixelvae")
@@ -99,6 +101,17 @@ def is_file(schema):
     return schema.get("format") == "binary" or any(map(is_file, schema.get("anyOf", ())))
 
 
+def file_of(name, seed):
+    """A drawing, a small picture, or a photo: what its name says."""
+    if name.endswith(".svg"):
+        return SVG
+    if name != "small.png":
+        return draw(seed)
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(file, "PNG")
+    return file.getvalue()
+
+
 def form_of(schema, example, text):
     """A form as it is sent: names of files become files."""
     parts = []
@@ -107,7 +120,7 @@ def form_of(schema, example, text):
         several = known.get("type") == "array"
         for one in value if several else [value]:
             if is_file(known["items"] if several else known):
-                parts.append((name, (one, SVG if one.endswith(".svg") else draw(len(parts)))))
+                parts.append((name, (one, file_of(one, len(parts)))))
             else:
                 parts.append((name, (None, text(one))))
     return parts
