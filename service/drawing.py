@@ -19,6 +19,7 @@ from models.training.abilities import abilities
 from models.training.checkpoint import Weights
 from models.training.protocols import (
     Completer,
+    Conditional,
     GenerativeModel,
     LatentDecoder,
     LatentPrior,
@@ -63,6 +64,7 @@ class Brush:
         seed: Of all chance.
         temperature: 1 draws as was learned.
         mean: The mean picture of a latent vector instead of a draw.
+        label: Of what class, by a model that was trained with labels; None for any.
         watch: Who wants to know how it goes.
     """
 
@@ -71,15 +73,23 @@ class Brush:
     seed: int = 0
     temperature: float = 1.0
     mean: bool = False
+    label: int | None = None
 
     @property
     def model(self) -> GenerativeModel:
-        """The model at the temperature.
+        """The model at the temperature, and of the label.
 
         Raises:
-            UnableModelError: Its draws have none.
+            UnableModelError: Its draws have none, or it has not learned this label.
         """
         model = self.weights.model
+        if self.label is not None:
+            if not isinstance(model, Conditional):
+                raise unable(self.weights, "label", "it is not conditioned on labels")
+            with refusals_of(self.weights):
+                labelled = model.of_label(self.label)
+            assert isinstance(labelled, GenerativeModel)
+            model = labelled
         if self.temperature == 1:
             return model
         if not isinstance(model, Tempered):

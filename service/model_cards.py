@@ -30,6 +30,7 @@ class WeightsCard:
         draws: Side of the picture that it draws; None as well.
         channels: 3 for colour, 1 for grey; None as well.
         points: How many points a drawing may have; None if the model takes pixels.
+        classes: How many labels it was trained with; None if with none.
         figures: What metrics.json says.
     """
 
@@ -40,6 +41,7 @@ class WeightsCard:
     draws: int | None
     channels: int | None
     points: int | None
+    classes: int | None
     figures: Mapping[str, Any]
 
 
@@ -120,6 +122,7 @@ def read_card(name: str, folder: Path) -> tuple[str, WeightsCard]:
         draws=config.get("target_size", size),
         channels=preprocessing.get("channels"),
         points=preprocessing.get("max_points"),
+        classes=config.get("classes") or None,
         figures=read_metrics(folder),
     )
     return str(description["model"]), card

@@ -43,6 +43,7 @@ def describe(card: "ModelCard") -> ModelResponse:
                 draws=weights.draws,
                 channels=weights.channels,
                 points=weights.points,
+                classes=weights.classes,
                 config=dict(weights.config),
                 figures=dict(weights.figures),
             )

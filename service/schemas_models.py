@@ -15,6 +15,7 @@ WEIGHTS_EXAMPLE: dict[str, Any] = {
     "draws": 32,
     "channels": 3,
     "points": None,
+    "classes": None,
     "config": {"latent": 64},
     "figures": {"training": {"steps": 1025}},
 }
@@ -49,6 +50,13 @@ class WeightsResponse(BaseModel):
     points: Annotated[
         int | None, Field(description="How many points a drawing may have; null for pixels.")
     ]
+    classes: Annotated[
+        int | None,
+        Field(
+            description="How many labels it was trained with, of which a request may choose one "
+            "(`label`), from 0 on; null if with none."
+        ),
+    ]
     config: Annotated[dict[str, Any], Field(description="The model's settings.")]
     figures: FIGURES
 
@@ -64,8 +72,9 @@ class ModelResponse(BaseModel):
     abilities: Annotated[
         list[str],
         Field(
-            description="`sample`, `temperature`, `size`, `complete`, `exact_likelihood` or "
-            "`likelihood_bound`, `reconstruct`, `interpolate`, `arithmetic`, `frames`."
+            description="`sample`, `temperature`, `size`, `label`, `complete`, "
+            "`exact_likelihood` or `likelihood_bound`, `reconstruct`, `interpolate`, "
+            "`arithmetic`, `frames`."
         ),
     ]
     presets: Annotated[list[str], Field(description="Configurations it can be trained in.")]
@@ -86,6 +95,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**63, description="The same seed, the same
 Temperature = Annotated[
     float,
     Field(gt=0, le=10, description="1 draws as was learned, less keeps to what is probable."),
+]
+
+Label = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        description="Of what class, below the `classes` of the weights; without it, of any.",
+    ),
 ]
 
 
@@ -132,6 +149,7 @@ class SampleOptions(DrawOptions):
         int | None,
         Field(ge=1, description="Their side in pixels; without it, that of the training pictures."),
     ] = None
+    label: Label = None
 
 
 class FrameOptions(DrawOptions):
@@ -160,6 +178,7 @@ class CompletionOptions(DrawOptions):
             "`mask`.",
         ),
     ] = None
+    label: Label = None
 
 
 class ReconstructionOptions(ModelOptions):

@@ -43,6 +43,7 @@ LOADED = 2  # weights that are kept in memory
 CANNOT: dict[str, str] = {
     "temperature": "its draws have no temperature",
     "size": "its pictures have one size",
+    "label": "it is not conditioned on labels",
     "complete": "it cannot draw the rest of a picture given a part",
     "likelihood": "it draws pictures without saying how probable a picture is",
     "reconstruct": "it has no latent vector from which a picture could be drawn again",
@@ -188,6 +189,7 @@ class Studio:
         seed: int = 0,
         temperature: float = 1.0,
         mean: bool = False,
+        label: int | None = None,
     ) -> Job:
         """Let something be drawn when its turn comes.
 
@@ -199,6 +201,7 @@ class Studio:
             seed: Of all chance.
             temperature: Of the draws.
             mean: The mean picture instead of draws.
+            label: Of what class to draw.
 
         Raises:
             OverloadedError: Too many jobs wait.
@@ -210,7 +213,7 @@ class Studio:
             job.progress(0, 0, "load")
             loaded = self._load(weights.folder)
             job.check()
-            return make(Brush(loaded, JobWatch(job), seed, temperature, mean))
+            return make(Brush(loaded, JobWatch(job), seed, temperature, mean, label))
 
         return self.jobs.submit(kind, card.name, work)
 

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from models.training.protocols import (
     Completer,
+    Conditional,
     ExactLikelihoodModel,
     GenerativeModel,
     LatentDecoder,
@@ -19,6 +20,7 @@ Ability = Literal[
     "sample",
     "temperature",
     "size",
+    "label",
     "complete",
     "exact_likelihood",
     "likelihood_bound",
@@ -32,6 +34,7 @@ MEANINGS: dict[Ability, str] = {
     "sample": "draws new pictures",
     "temperature": "draws what is more probable, or less",
     "size": "draws pictures of any side",
+    "label": "draws pictures of a class, if it was trained with labels",
     "complete": "draws the rest of a picture of which a part is known",
     "exact_likelihood": "gives every picture its probability",
     "likelihood_bound": "gives every picture a bound on its probability",
@@ -58,6 +61,7 @@ def abilities(kind: type[GenerativeModel]) -> tuple[Ability, ...]:
         "sample": True,
         "temperature": issubclass(kind, Tempered),
         "size": issubclass(kind, Sizable),
+        "label": issubclass(kind, Conditional),
         "complete": issubclass(kind, Completer),
         # A latent model's method of the same name scores a picture given the vector.
         "exact_likelihood": issubclass(kind, ExactLikelihoodModel) and not latent,

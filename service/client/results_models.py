@@ -14,6 +14,7 @@ class Weights:
     draws: int | None
     channels: int | None
     points: int | None
+    classes: int | None = None
     config: Mapping[str, Any]
     figures: Mapping[str, Any]
 

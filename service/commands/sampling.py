@@ -19,6 +19,7 @@ from service.drawing import (
     draw_interpolation,
     draw_reconstructions,
     draw_samples,
+    unable,
 )
 from service.known import known_by_mask, known_rows
 from service.rendering import render
@@ -37,6 +38,7 @@ class Canvas:
         seed: Of all chance.
         temperature: Of the draws.
         mean: The mean picture of a vector instead of a draw.
+        label: Of what class, by a model that was trained with labels.
     """
 
     weights: str
@@ -45,6 +47,7 @@ class Canvas:
     seed: int = 0
     temperature: float = 1.0
     mean: bool = False
+    label: int | None = None
 
     def draw(self, make: Callable[[Brush], Drawing]) -> None:
         """Draw with a progress bar, write the file, and say what it is."""
@@ -52,7 +55,7 @@ class Canvas:
         bar = Bar(" pictures")
         brush = Brush(
             load_weights(find_weights(self.weights)), BarWatch(bar), self.seed, self.temperature,
-            self.mean,
+            self.mean, self.label,
         )  # fmt: skip
         try:
             drawing = make(brush)
@@ -60,6 +63,7 @@ class Canvas:
             bar.close()
         self.out.write_bytes(bytes(render(drawing, self.file_format, "").body))
         warmth = "" if self.temperature == 1 else f", temperature {self.temperature:g}"
+        warmth += "" if self.label is None else f", label {self.label}"
         count = len(drawing.pictures)
         print(
             f"{self.out}: {count} picture{'s' if count > 1 else ''} by {drawing.fingerprint}, "
@@ -89,7 +93,10 @@ def run_sample(canvas: Canvas, *, n: int, side: int | None = None) -> None:
     folder = find_weights(canvas.weights)
     if models.modality(str(read_description(folder)["model"])) == "strokes":
         use_one_thread()
-        sample_sketches(load_weights(folder), n, Drawn(canvas.out, canvas.temperature, canvas.seed))
+        weights = load_weights(folder)
+        if canvas.label is not None:
+            raise unable(weights, "label", "it is not conditioned on labels")
+        sample_sketches(weights, n, Drawn(canvas.out, canvas.temperature, canvas.seed))
         return
     canvas.draw(lambda brush: draw_samples(brush, n, side))
 
