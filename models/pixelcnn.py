@@ -34,7 +34,7 @@ from torch.nn import functional as F
 from models.nn.categorical import Categorical, snap
 from models.nn.dropout import Drop, dropping, keep_all
 from models.nn.gated import gate, shift_down
-from models.nn.labels import one_hot, under_each_label
+from models.nn.labels import Labelled, under_each_label
 from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.masked import ALWAYS, CausalConv2d, Colours, colours_of
 from models.nn.precision import at_least_float32
@@ -65,8 +65,8 @@ class Config:
         kernel: Odd width of their convolutions.
         first_kernel: Odd width of the first convolution, with mask A.
         head: Channels of the hidden layer before the logits, and the length of the embedding.
-        classes: Labels that condition a gated one; with none of them given, a picture's
-            probability is the mean over all. 0 for no labels.
+        classes: Labels that condition a gated one, and come with its training pictures; with none
+            given, a picture's probability is the mean over all. 0 for no labels.
         dropout: Probability that a feature of a layer is left out while training.
     """
 
@@ -228,7 +228,7 @@ class GatedStack(nn.Module):
         return h
 
 
-class Model(TemperedDraws, AnySize, GenerativeModel):
+class Model(TemperedDraws, AnySize, Labelled, GenerativeModel):
     """A stack of causal convolutions and a distribution for every value.
 
     Attributes:
@@ -259,7 +259,8 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         (B, C, H, W) in [-1, 1], not rounded to the levels, and labels (B,) below ``classes``, None
         for a model without -> (B, C, K, H, W).
         """
-        params: Tensor = self.logits(self._features(x, self._condition(labels), drop))
+        condition = self.condition(labels, self.logits.weight)
+        params: Tensor = self.logits(self._features(x, condition, drop))
         B, _, H, W = params.shape
         return at_least_float32(params).reshape(B, self.config.channels, -1, H, W)
 
@@ -268,8 +269,7 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
 
         A model with labels sees the mean of all of them.
         """
-        classes = self.config.classes
-        condition = x.new_full((len(x), classes), 1 / classes) if classes else None
+        condition = self.any_label(x)
         found = self._features(snap(x, self.levels), condition, keep_all)
         return at_least_float32(found).mean((2, 3))
 
@@ -277,10 +277,6 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         """(B, C, H, W) and (B, classes) -> (B, head, H, W)."""
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         return torch.relu(self.hidden(torch.relu(self.stack(x, condition, drop))))
-
-    def _condition(self, labels: Tensor | None) -> Tensor | None:
-        """Labels as one of so many: (B,) -> (B, classes)."""
-        return one_hot(labels, self.config.classes, name="pixelcnn", like=self.logits.weight)
 
     # -- likelihood ----------------------------------------------------------------------------
 
@@ -295,13 +291,9 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
                 grey pictures would get a better figure than binary ones have.
         """
         refuse_grey(x, self.likelihood, "pixelcnn", instead="likelihood=softmax")
-        return self._score(x)
-
-    def _score(self, x: Tensor, drop: Drop = keep_all) -> Tensor:
-        """``score`` of any picture, rounded to the levels."""
         if not self.config.classes:
-            return self.score_values(x, drop=drop).sum((1, 2, 3))
-        return self._mixture(x, None, drop).logsumexp(1) - math.log(self.config.classes)
+            return self.score_values(x).sum((1, 2, 3))
+        return self._mixture(x).logsumexp(1) - math.log(self.config.classes)
 
     def score_values(
         self, x: Tensor, labels: Tensor | None = None, *, drop: Drop = keep_all
@@ -313,11 +305,11 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         each = self.likelihood.log_prob(x.flatten(0, 1).unsqueeze(1), params)  # (BC, H, W)
         return each.reshape(x.shape)
 
-    def _mixture(self, x: Tensor, known: Tensor | None, drop: Drop = keep_all) -> Tensor:
+    def _mixture(self, x: Tensor, known: Tensor | None = None) -> Tensor:
         """log p of the known pixels (B, 1, H, W), or of all, under each label: (B, classes)."""
 
         def score(labels: Tensor) -> Tensor:
-            each = self.score_values(x, labels, drop=drop)
+            each = self.score_values(x, labels)
             return (each if known is None else each * known).sum((1, 2, 3))
 
         return under_each_label(score, self.config.classes, len(x), x.device)
@@ -341,16 +333,16 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
             x: (B, C, h, w) in [-1, 1]; what is not known is not looked at, the rest is rounded.
             known: (B, 1, h, w) bool, in each picture a number of pixels from the first one on.
             generator: Of the draws.
-            labels: (B,); if a model with labels is given none, the known pixels suggest them.
+            labels: (B,); without them that of ``of_label``, or the known pixels suggest them.
 
         Raises:
             ValueError: An unknown pixel stands before a known one.
         """
         refuse_gaps(known, "pixelcnn")
         noise = torch.rand(x.shape, generator=generator).to(x)
-        if self.config.classes and labels is None:
-            suggested = self._mixture(torch.where(known, x, 0.0), known).softmax(1).cpu()
-            labels = suggested.multinomial(1, generator=generator).squeeze(1).to(x.device)
+        if labels is None:
+            seen = torch.where(known, x, 0.0)
+            labels = self.choose_labels(x, lambda: self._mixture(seen, known), generator)
         return self.draw(noise, labels, x=x, known=known)
 
     @torch.no_grad()
@@ -364,7 +356,7 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         """
         if x is None or known is None:
             x, known = noise, torch.zeros_like(noise[:, :1], dtype=torch.bool)
-        condition = self._condition(labels)
+        condition = self.condition(labels, self.logits.weight)
 
         def told(twin: Model, x: Tensor, rows: Tensor) -> Tensor:
             params: Tensor = twin(x, None if labels is None else labels[rows])
@@ -394,6 +386,7 @@ class Model(TemperedDraws, AnySize, GenerativeModel):
         """Nats per value, nats per picture and bits per value; under dropout while training."""
         target = batch.targets.flatten(0, 1)  # (VB, C, h, w)
         drop = dropping(self.config.dropout, batch.generator() if self.training else None)
-        nll = -self._score(target, drop).mean()
+        labels = None if batch.labels is None else batch.labels.flatten()  # (VB,)
+        nll = -self.score_values(target, labels, drop=drop).sum((1, 2, 3)).mean()
         dims = target[0].numel()
         return {"loss": nll / dims, "nll": nll, "bits_per_dim": nll / (dims * math.log(2))}

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from models.nn.categorical import snap
 from models.nn.gated import shift_down, shift_right
-from models.nn.labels import one_hot, under_each_label
+from models.nn.labels import Labelled, under_each_label
 from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse_grey
 from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
@@ -61,8 +61,8 @@ class Config:
         blocks: Gated residual blocks of a stream at every scale, on the way down; on the way up
             there is one more but at the coarsest.
         dropout: Probability that a feature inside a block is left out while training.
-        classes: Labels that bias every block; with none of them given, a picture's probability is
-            the mean over all. 0 for no labels.
+        classes: Labels that bias every block, and come with the training pictures; with none
+            given, a picture's probability is the mean over all. 0 for no labels.
     """
 
     channels: Literal[1, 3] = 3
@@ -144,7 +144,7 @@ def presets() -> dict[str, Preset]:
     }
 
 
-class Model(AnySize, GenerativeModel):
+class Model(AnySize, Labelled, GenerativeModel):
     """Two streams down to the coarsest scale and up again, and a distribution for every pixel.
 
     Attributes:
@@ -203,7 +203,7 @@ class Model(AnySize, GenerativeModel):
         Returns:
             (B, P, H, W), the parameters of the likelihood, in float32 or better.
         """
-        condition = self._condition(labels)
+        condition = self.condition(labels, self.out.weight)
         return at_least_float32(self.out(self._features(x, condition, generator)))
 
     def embed(self, x: Tensor) -> Tensor:
@@ -211,13 +211,8 @@ class Model(AnySize, GenerativeModel):
 
         A model with labels sees the mean of all of them.
         """
-        classes = self.config.classes
-        condition = x.new_full((len(x), classes), 1 / classes) if classes else None
+        condition = self.any_label(x)
         return at_least_float32(self._features(snap(x, self.levels), condition)).mean((2, 3))
-
-    def _condition(self, labels: Tensor | None) -> Tensor | None:
-        """(B,) -> (B, classes)."""
-        return one_hot(labels, self.config.classes, name="pixelcnn_pp", like=self.out.weight)
 
     def _features(
         self, x: Tensor, condition: Tensor | None, generator: torch.Generator | None = None
@@ -269,13 +264,9 @@ class Model(AnySize, GenerativeModel):
                 grey pictures would get a better figure than binary ones have.
         """
         refuse_grey(x, self.likelihood, "pixelcnn_pp", instead="likelihood=logistic")
-        return self._score(x)
-
-    def _score(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """``score`` of any picture, rounded to the levels; with a generator, under dropout."""
         if not self.config.classes:
-            return self.score_pixels(x, generator=generator).sum((1, 2))
-        return self._mixture(x, None, generator).logsumexp(1) - math.log(self.config.classes)
+            return self.score_pixels(x).sum((1, 2))
+        return self._mixture(x).logsumexp(1) - math.log(self.config.classes)
 
     def score_pixels(
         self, x: Tensor, labels: Tensor | None = None, *, generator: torch.Generator | None = None
@@ -284,13 +275,11 @@ class Model(AnySize, GenerativeModel):
         x = snap(x, self.levels)
         return self.likelihood.log_prob(x, self(x, labels, generator=generator))
 
-    def _mixture(
-        self, x: Tensor, known: Tensor | None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def _mixture(self, x: Tensor, known: Tensor | None = None) -> Tensor:
         """log p of the known pixels (B, 1, H, W), or of all, under each label: (B, classes)."""
 
         def score(labels: Tensor) -> Tensor:
-            each = self.score_pixels(x, labels, generator=generator)
+            each = self.score_pixels(x, labels)
             return (each if known is None else each * known[:, 0]).sum((1, 2))
 
         return under_each_label(score, self.config.classes, len(x), x.device)
@@ -314,7 +303,7 @@ class Model(AnySize, GenerativeModel):
             x: (B, C, h, w) in [-1, 1]; what is not known is not looked at, the rest is rounded.
             known: (B, 1, h, w) bool, in each picture a number of pixels from the first one on.
             generator: Of the draws.
-            labels: (B,); if a model with labels is given none, the known pixels suggest them.
+            labels: (B,); without them that of ``of_label``, or the known pixels suggest them.
 
         Raises:
             ValueError: An unknown pixel stands before a known one.
@@ -322,9 +311,9 @@ class Model(AnySize, GenerativeModel):
         refuse_gaps(known, "pixelcnn_pp")
         B, _, H, W = x.shape
         noise = torch.rand(B, self.likelihood.noise, H, W, generator=generator).to(x)
-        if self.config.classes and labels is None:
-            suggested = self._mixture(torch.where(known, x, 0.0), known).softmax(1).cpu()
-            labels = suggested.multinomial(1, generator=generator).squeeze(1).to(x.device)
+        if labels is None:
+            seen = torch.where(known, x, 0.0)
+            labels = self.choose_labels(x, lambda: self._mixture(seen, known), generator)
         return self.draw(noise, labels, x=x, known=known)
 
     @torch.no_grad()
@@ -345,7 +334,7 @@ class Model(AnySize, GenerativeModel):
         if x is None or known is None:
             x = noise.new_zeros(B, self.config.channels, H, W)
             known = torch.zeros_like(noise[:, :1], dtype=torch.bool)
-        condition = self._condition(labels)
+        condition = self.condition(labels, self.out.weight)
 
         def told(twin: Model, x: Tensor, rows: Tensor) -> Tensor:
             params: Tensor = twin(x, None if labels is None else labels[rows])
@@ -370,6 +359,8 @@ class Model(AnySize, GenerativeModel):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Nats per value, nats per picture and bits per value; under dropout while training."""
         target = batch.targets.flatten(0, 1)  # (VB, C, h, w)
-        nll = -self._score(target, batch.generator() if self.training else None).mean()
+        labels = None if batch.labels is None else batch.labels.flatten()  # (VB,)
+        generator = batch.generator() if self.training else None
+        nll = -self.score_pixels(target, labels, generator=generator).sum((1, 2)).mean()
         dims = target[0].numel()
         return {"loss": nll / dims, "nll": nll, "bits_per_dim": nll / (dims * math.log(2))}

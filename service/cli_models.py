@@ -17,6 +17,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Temperature = Annotated[
     float, typer.Option(help="1 draws as was learned, less keeps to what is probable.")
 ]
+Label = Annotated[
+    int | None,
+    typer.Option(min=0, help="Of what class, of weights that were trained with --labels."),
+]
 Mean = Annotated[bool, typer.Option("--mean", help="The mean picture of a vector, not a draw.")]
 
 
@@ -32,13 +36,15 @@ def sample(
         int | None,
         typer.Option(min=1, help="Side of the pictures; without it, that of the training's."),
     ] = None,
+    label: Label = None,
     temperature: Temperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Draw new pictures from a model."""
     from service.commands.sampling import Canvas, run_sample
 
-    run_sample(Canvas(weights, out, file_format, seed, temperature), n=n, side=size)
+    canvas = Canvas(weights, out, file_format, seed, temperature, label=label)
+    run_sample(canvas, n=n, side=size)
 
 
 def complete(
@@ -55,13 +61,15 @@ def complete(
     n: Number = 4,
     out: Out = Path("completions.png"),
     file_format: Format = "grid",
+    label: Label = None,
     temperature: Temperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Draw the rest of a photo of which a part is known."""
     from service.commands.sampling import Canvas, run_complete
 
-    run_complete(Canvas(weights, out, file_format, seed, temperature), image, known=known, n=n)
+    canvas = Canvas(weights, out, file_format, seed, temperature, label=label)
+    run_complete(canvas, image, known=known, n=n)
 
 
 def enlarge(

@@ -23,6 +23,12 @@ KeyValues = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE: layers=3, recipe.clip=1, views.mirror=0 ..."),
 ]
+Labels = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Of a model with classes=N: .npz or idx prefix with the labels of each --data."
+    ),
+]
 Masks = Annotated[Path | None, typer.Option("--masks", help="Folder of your own item masks.")]
 
 Cache = Annotated[Path, typer.Option(help="Folder that remembers item masks.")]
@@ -52,6 +58,7 @@ def train(
     without: Without = None,
     settings: KeyValues = None,
     own: Masks = None,
+    labels: Labels = None,
     init: Annotated[
         str | None, typer.Option(help="Weights to start from instead of fresh ones.")
     ] = None,
@@ -59,7 +66,7 @@ def train(
     cache: Cache = MASK_CACHE,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
 ) -> None:
-    """Train a model on the photos of a catalogue, without labels.
+    """Train a model on the photos of a catalogue; most models need no labels.
 
     Interrupt it and run it again with --resume: it ends with the same weights.
     """
@@ -71,13 +78,14 @@ def train(
     )  # fmt: skip
     if resume and wishes != Wishes():
         raise typer.BadParameter(
-            "a resumed run keeps the settings it began with; give only --data, --masks and --out.",
+            "a resumed run keeps the settings it began with; give only --data, --masks, --labels "
+            "and --out.",
             param_hint="--resume",
         )
     plan = resume_plan(model, out) if resume else make_plan(model, preset, wishes)
     outcome = run_training(
         plan, data, out, resume=resume, cache=cache.expanduser(), device=device, init=init,
-        masks=own,
+        masks=own, labels=tuple(labels or ()),
     )  # fmt: skip
     if not outcome.finished:
         raise typer.Exit(130)  # what a shell expects of an interrupted command

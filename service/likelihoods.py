@@ -25,7 +25,7 @@ from models.nn.likelihoods import Bernoulli
 from models.training.checkpoint import Weights
 from models.training.protocols import LatentVariableModel, scores_exactly
 from models.training.weights import read_metrics
-from service.drawing import CHUNK, Brush, refusals_of, to_tensor, unable
+from service.brush import CHUNK, Brush, refusals_of, to_tensor, unable
 from service.explaining import to_pixels
 from service.schemas_models import LikelihoodsResponse, ReferenceResponse, ScoreResponse
 

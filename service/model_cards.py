@@ -38,6 +38,7 @@ class WeightsCard:
         channels: 3 for colour, 1 for grey; None as well.
         enlarges: Sides of the small pictures that it makes large.
         points: How many points a drawing may have; None if the model takes pixels.
+        classes: How many labels it was trained with; None if with none.
         figures: What metrics.json says.
     """
 
@@ -49,6 +50,7 @@ class WeightsCard:
     channels: int | None
     enlarges: tuple[int, ...]
     points: int | None
+    classes: int | None
     figures: Mapping[str, Any]
 
     def told(self) -> str:
@@ -146,6 +148,7 @@ def read_card(name: str, folder: Path) -> tuple[str, WeightsCard]:
         channels=preprocessing.get("channels"),
         enlarges=enlarges,
         points=preprocessing.get("max_points"),
+        classes=config.get("classes") or None,
         figures=read_metrics(folder),
     )
     return model, card

@@ -14,7 +14,7 @@ from service.state import Shared
 from service.strict import StrictRoute
 
 if TYPE_CHECKING:  # it imports torch
-    from service.drawing import Brush
+    from service.brush import Brush
 
 router = APIRouter(tags=["models"], route_class=StrictRoute)
 

@@ -33,7 +33,7 @@ from service.state import Shared, State
 from service.strict import StrictRoute
 
 if TYPE_CHECKING:  # they import torch
-    from service.drawing import Brush
+    from service.brush import Brush
     from service.model_cards import ModelCard, WeightsCard
 
 router = APIRouter(tags=["models"], route_class=StrictRoute)
@@ -67,6 +67,7 @@ class Chance(TypedDict):
     seed: int
     temperature: float
     mean: bool
+    label: int | None
 
 
 Options = ModelOptions | LikelihoodOptions
@@ -83,8 +84,8 @@ async def choose(
     state: State, name: str, options: Options, *wanted: str, modality: str | None = "pixels"
 ) -> Chosen:
     """The model and weights of a request; refuses a model that cannot do what is wanted."""
-    temperature = getattr(options, "temperature", 1.0)
-    needed = (*wanted, *(() if temperature == 1 else ("temperature",)))
+    usual = {"temperature": 1.0, "label": None}  # what asks for nothing
+    needed = (*wanted, *(n for n, value in usual.items() if getattr(options, n, value) != value))
 
     def find() -> Chosen:
         card = state.studio.card(name)
@@ -367,7 +368,8 @@ async def likelihoods(
 def chance(options: ReconstructionOptions | DrawOptions) -> Chance:
     """What decides over draws."""
     mean = options.mean if isinstance(options, ReconstructionOptions) else False
-    return {"seed": options.seed, "temperature": options.temperature, "mean": mean}
+    label = getattr(options, "label", None)
+    return {"seed": options.seed, "temperature": options.temperature, "mean": mean, "label": label}
 
 
 async def read_photos(

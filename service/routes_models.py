@@ -44,6 +44,7 @@ def describe(card: "ModelCard") -> ModelResponse:
                 channels=weights.channels,
                 enlarges=list(weights.enlarges),
                 points=weights.points,
+                classes=weights.classes,
                 config=dict(weights.config),
                 figures=dict(weights.figures),
             )

@@ -35,7 +35,7 @@ from service.stroke_files import read_sent
 from service.uploads import Model
 
 if TYPE_CHECKING:  # it imports torch
-    from service.drawing import Brush
+    from service.brush import Brush
 
 router = APIRouter(tags=["models"], route_class=StrictRoute)
 

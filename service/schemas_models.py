@@ -16,6 +16,7 @@ WEIGHTS_EXAMPLE: dict[str, Any] = {
     "channels": 3,
     "enlarges": [],
     "points": None,
+    "classes": None,
     "config": {"latent": 64},
     "figures": {"training": {"steps": 1025}},
 }
@@ -54,6 +55,13 @@ class WeightsResponse(BaseModel):
     points: Annotated[
         int | None, Field(description="How many points a drawing may have; null for pixels.")
     ]
+    classes: Annotated[
+        int | None,
+        Field(
+            description="How many labels it was trained with, of which a request may choose one "
+            "(`label`), from 0 on; null if with none."
+        ),
+    ]
     config: Annotated[dict[str, Any], Field(description="The model's settings.")]
     figures: FIGURES
 
@@ -69,7 +77,7 @@ class ModelResponse(BaseModel):
     abilities: Annotated[
         list[str],
         Field(
-            description="`sample`, `temperature`, `size`, `complete`, `enlarge`, "
+            description="`sample`, `temperature`, `size`, `label`, `complete`, `enlarge`, "
             "`exact_likelihood` or `likelihood_bound`, `reconstruct`, `interpolate`, "
             "`arithmetic`, `frames`."
         ),
@@ -92,6 +100,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**63, description="The same seed, the same
 Temperature = Annotated[
     float,
     Field(gt=0, le=10, description="1 draws as was learned, less keeps to what is probable."),
+]
+
+Label = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        description="Of what class, below the `classes` of the weights; without it, of any.",
+    ),
 ]
 
 
@@ -138,6 +154,7 @@ class SampleOptions(DrawOptions):
         int | None,
         Field(ge=1, description="Their side in pixels; without it, that of the training pictures."),
     ] = None
+    label: Label = None
 
 
 class FrameOptions(DrawOptions):
@@ -166,6 +183,7 @@ class CompletionOptions(DrawOptions):
             "`mask`.",
         ),
     ] = None
+    label: Label = None
 
 
 class EnlargementOptions(DrawOptions):

@@ -20,7 +20,7 @@ from models.strokes import (
 from models.training.checkpoint import Weights, find_weights, load_weights
 from models.training.protocols import StrokeDecoder, StrokeModel
 from models.training.strokes import stack_sketches
-from service.drawing import Brush
+from service.brush import Brush
 from service.stroke_sheets import StrokeDrawing
 
 

@@ -33,7 +33,7 @@ from service.jobs import Jobs
 if TYPE_CHECKING:  # torch takes seconds to import, and a server that only searches needs none
     from models.training.abilities import Ability
     from models.training.checkpoint import Weights
-    from service.drawing import Brush
+    from service.brush import Brush
     from service.model_cards import ModelCard, WeightsCard
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ LOADED = 2  # weights that are kept in memory
 CANNOT: dict[str, str] = {
     "temperature": "its draws have no temperature",
     "size": "its pictures have one size",
+    "label": "it is not conditioned on labels",
     "complete": "it cannot draw the rest of a picture given a part",
     "enlarge": "it draws no large picture of a small one",
     "likelihood": "it draws pictures without saying how probable a picture is",
@@ -200,6 +201,7 @@ class Studio:
         seed: int = 0,
         temperature: float = 1.0,
         mean: bool = False,
+        label: int | None = None,
     ) -> Job:
         """Let something be drawn when its turn comes.
 
@@ -211,18 +213,19 @@ class Studio:
             seed: Of all chance.
             temperature: Of the draws.
             mean: The mean picture instead of draws.
+            label: Of what class to draw.
 
         Raises:
             OverloadedError: Too many jobs wait.
         """
 
         def work(job: Job) -> Result:
-            from service.drawing import Brush  # noqa: PLC0415 - takes seconds, see above
+            from service.brush import Brush  # noqa: PLC0415 - takes seconds, see above
 
             job.progress(0, 0, "load")
             loaded = self._load(weights.folder)
             job.check()
-            return make(Brush(loaded, JobWatch(job), seed, temperature, mean))
+            return make(Brush(loaded, JobWatch(job), seed, temperature, mean, label))
 
         return self.jobs.submit(kind, card.name, work)
 

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from models.training.protocols import (
     Completer,
+    Conditional,
     Enlarger,
     ExactLikelihoodModel,
     GenerativeModel,
@@ -20,6 +21,7 @@ Ability = Literal[
     "sample",
     "temperature",
     "size",
+    "label",
     "complete",
     "enlarge",
     "exact_likelihood",
@@ -34,6 +36,7 @@ MEANINGS: dict[Ability, str] = {
     "sample": "draws new pictures",
     "temperature": "draws what is more probable, or less",
     "size": "draws pictures of any side",
+    "label": "draws pictures of a class, if it was trained with labels",
     "complete": "draws the rest of a picture of which a part is known",
     "enlarge": "draws a large picture of a small one",
     "exact_likelihood": "gives every picture its probability",
@@ -61,6 +64,7 @@ def abilities(kind: type[GenerativeModel]) -> tuple[Ability, ...]:
         "sample": True,
         "temperature": issubclass(kind, Tempered),
         "size": issubclass(kind, Sizable),
+        "label": issubclass(kind, Conditional),
         "complete": issubclass(kind, Completer),
         "enlarge": issubclass(kind, Enlarger),
         # A latent model's method of the same name scores a picture given the vector.

@@ -1,7 +1,9 @@
 """Small pictures that come as one array: digits for checking likelihoods, clothes on black."""
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,6 +16,7 @@ from models.training.photos import PhotoTensors, Unmasked
 
 Pixels = npt.NDArray[np.uint8]
 Cuts = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.int64]
 
 NEARLY_BLACK = 8  # grey level up to which a pixel is black: resampling leaves specks around items
 MIN_BLACK = 0.1  # share of a picture; with less of it black, black is no background
@@ -32,20 +35,49 @@ def read_bits(path: Path, split: str) -> Pixels:
     Raises:
         ValueError: Not such a file, or no such split.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file}
-    except (OSError, BadZipFile, ValueError) as error:
-        raise ValueError(f"{path} is no .npz file of packed pictures: {error}") from error
-    if split not in arrays:
-        raise ValueError(f"{path} has no split '{split}'. Splits: {', '.join(arrays)}.")
-    packed = arrays[split]
+    packed = _read_split(path, split, "packed pictures")
     if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != 98:
         raise ValueError(
             f"{path}, '{split}': expected uint8 of shape (N, 98), 28 x 28 bits a picture; "
             f"found {packed.dtype} {packed.shape}."
         )
     return np.unpackbits(packed, axis=1).reshape(-1, 28, 28) * np.uint8(255)
+
+
+def read_labels(path: Path, split: str) -> Labels:
+    """One split of labels: an ``.npz`` with whole numbers (N,) under the names of the splits.
+
+    Raises:
+        ValueError: Not such a file, or no such split.
+    """
+    labels = _read_split(path, split, "labels")
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise ValueError(
+            f"{path}, '{split}': expected whole numbers of shape (N,), one for each picture; "
+            f"found {labels.dtype} {labels.shape}."
+        )
+    return labels.astype(np.int64)
+
+
+def _read_split(path: Path, split: str, what: str) -> npt.NDArray[Any]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file}
+    except (OSError, BadZipFile, ValueError) as error:
+        raise ValueError(f"{path} is no .npz file of {what}: {error}") from error
+    if split not in arrays:
+        raise ValueError(f"{path} has no split '{split}'. Splits: {', '.join(arrays)}.")
+    found: npt.NDArray[Any] = arrays[split]
+    return found
+
+
+def give_labels(photos: PhotoTensors, labels: Labels) -> PhotoTensors:
+    """The same pictures, each with its label (N,); sources are joined before, as labels are not.
+
+    A run that goes on has to go on with the same labels, so they count in the digest.
+    """
+    told = photos.digest.encode() + labels.tobytes()
+    return replace(photos, labels=torch.from_numpy(labels), digest=sha256(told).hexdigest())
 
 
 def tensors_from_array(pixels: Pixels, *, size: int, target: int) -> PhotoTensors:

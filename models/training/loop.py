@@ -154,7 +154,7 @@ class Run:
         if isinstance(self.photos, StrokeTensors):
             return StrokeBatch(self.photos.draw(share, seed).to(device), seed, self.progress)
         views = self.recipe.views
-        pictures, targets, shapes = [], [], []
+        pictures, targets, shapes, labels = [], [], [], []
         for _ in range(views.count):
             index = pick_photos(share, self.photos.groups, generator)
             view = draw_view(self.photos, index, self.size, views, generator)
@@ -163,12 +163,15 @@ class Run:
             targets.append(canonical if views.canonical else shrink(view, self.target_size))
             if self.photos.shapes is not None:
                 shapes.append(self.photos.shapes[index])
+            if self.photos.labels is not None:
+                labels.append(self.photos.labels[index])
         return Batch(
             torch.stack(pictures).to(device),
             torch.stack(targets).to(device),
             seed,
             self.progress,
             torch.stack(shapes).to(device) if shapes else None,
+            torch.stack(labels).to(device) if labels else None,
         )
 
     def pictures(self) -> Iterator[Tensor]:
@@ -217,7 +220,8 @@ class Run:
         if facts["digest"] != self.photos.digest:
             raise ValueError(
                 "The photos have changed since this run began, so it cannot be resumed to the "
-                "same result. Give the same --data, or start a new run with another --out."
+                "same result. Give the same --data, --masks and --labels, or start a new run with "
+                "another --out."
             )
         self.model.load_state_dict(_part(tensors, "model."))
         for key, value in _part(tensors, "average.").items():

@@ -111,6 +111,7 @@ class PhotoTensors:
         unmasked: Photos whose mask was looked for and is not trusted.
         parts: The sources of the items, in the order of their numbers, and how much each counts;
             empty is one source.
+        labels: (N,) int64, the class of each; None if a training has none.
     """
 
     noun: ClassVar[str] = "photo"
@@ -126,6 +127,7 @@ class PhotoTensors:
     shapes: Tensor | None = None
     unmasked: tuple[Unmasked, ...] = ()
     parts: tuple[Part, ...] = ()
+    labels: Tensor | None = None
 
     def __len__(self) -> int:
         """The number of photos."""

@@ -21,6 +21,7 @@ class Batch:
         progress: How much of the training has passed, 0 to 1; a scalar tensor in a recorded step.
         shapes: (V, B, S) what shape each view's item has, of unit length; zero where unknown. None
             where no item was cut out (see ``models.training.shapes``).
+        labels: (V, B) int64, the class of each view's picture; None where the data have none.
         source: Where noise comes from instead (``models.training.recording``).
     """
 
@@ -29,6 +30,7 @@ class Batch:
     step_seed: int
     progress: float | Tensor = 1.0
     shapes: Tensor | None = None
+    labels: Tensor | None = None
     source: torch.Generator | None = None
 
     def generator(self) -> torch.Generator:
@@ -251,6 +253,19 @@ class Sizable(Protocol):
 
         Raises:
             ValueError: The model cannot be of this side.
+        """
+        ...
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """A model that can be trained with labels, and then draws pictures of the one asked for."""
+
+    def of_label(self, label: int) -> Self:
+        """The same model, its weights shared, that draws pictures of this label.
+
+        Raises:
+            ValueError: The model has not learned this label, or none at all.
         """
         ...
 

@@ -90,17 +90,22 @@ def _still(
     """A batch whose tensors stay where they are."""
     if isinstance(batch, StrokeBatch):
         return replace(batch, strokes=batch.strokes.clone(), source=source, progress=progress)
-    shapes = None if batch.shapes is None else batch.shapes.clone()
     return replace(
-        batch, views=batch.views.clone(), targets=batch.targets.clone(), shapes=shapes,
-        source=source, progress=progress,
-    )  # fmt: skip
+        batch,
+        views=batch.views.clone(),
+        targets=batch.targets.clone(),
+        shapes=None if batch.shapes is None else batch.shapes.clone(),
+        labels=None if batch.labels is None else batch.labels.clone(),
+        source=source,
+        progress=progress,
+    )
 
 
 def _tensors(batch: Batch | StrokeBatch) -> list[Tensor]:
     if isinstance(batch, StrokeBatch):
         return [batch.strokes]
-    return [t for t in (batch.views, batch.targets, batch.shapes) if t is not None]
+    every = (batch.views, batch.targets, batch.shapes, batch.labels)
+    return [t for t in every if t is not None]
 
 
 def _forget(parameters: Iterable[nn.Parameter]) -> None:

@@ -33,6 +33,7 @@ def samples(
     seed: int | None = None,
     temperature: float | None = None,
     size: int | None = None,
+    label: int | None = None,
     weights: str | None = None,
     progress: Told | None = None,
 ) -> Call[Drawing]:
@@ -44,13 +45,16 @@ def samples(
         seed: The same seed, the same pictures.
         temperature: 1 draws as was learned, less keeps to what is probable.
         size: Their side, of a model whose layers fit any.
+        label: Of what class, of weights that were trained with labels.
         weights: Name of the weights; without it, the server's own or the model's first.
         progress: Told how far it is, if it takes longer than a request.
 
     Raises:
         JobError: It was cancelled, or failed, after the server had taken it on.
     """
-    options = given(n=n, seed=seed, temperature=temperature, size=size, weights=weights)
+    options = given(
+        n=n, seed=seed, temperature=temperature, size=size, label=label, weights=weights
+    )
     return drawn(name, "samples", options, [], progress)
 
 
@@ -60,6 +64,7 @@ def completions(
     *,
     rows: int | None = None,
     mask: PhotoFile | None = None,
+    label: int | None = None,
     n: int | None = None,
     seed: int | None = None,
     temperature: float | None = None,
@@ -73,6 +78,7 @@ def completions(
         photo: As of ``search``.
         rows: So many from the top are known; or give a mask.
         mask: A picture that is white where the photo is known.
+        label: See ``samples``.
         n: How often.
         seed: See ``samples``.
         temperature: See ``samples``.
@@ -80,7 +86,9 @@ def completions(
         progress: See ``samples``.
     """
     files = [upload("image", photo)] + ([] if mask is None else [upload("mask", mask)])
-    options = given(rows=rows, n=n, seed=seed, temperature=temperature, weights=weights)
+    options = given(
+        rows=rows, label=label, n=n, seed=seed, temperature=temperature, weights=weights
+    )
     return drawn(name, "completions", options, files, progress)
 
 

@@ -18,6 +18,7 @@ class Weights:
     channels: int | None
     enlarges: tuple[int, ...]
     points: int | None
+    classes: int | None = None
     config: Mapping[str, Any]
     figures: Mapping[str, Any]
 

@@ -10,10 +10,10 @@ from indexer.protocols import Pixels
 from models.images import ImageError, read_mask
 from models.training.checkpoint import find_weights, load_weights
 from models.training.weights import read_description
+from service.brush import Brush, unable
 from service.commands.console import Bar, use_one_thread
 from service.commands.sketching import Drawn, parse_terms, sample_sketches
 from service.drawing import (
-    Brush,
     draw_arithmetic,
     draw_completions,
     draw_enlargements,
@@ -40,6 +40,7 @@ class Canvas:
         seed: Of all chance.
         temperature: Of the draws.
         mean: The mean picture of a vector instead of a draw.
+        label: Of what class, by a model that was trained with labels.
     """
 
     weights: str
@@ -48,6 +49,7 @@ class Canvas:
     seed: int = 0
     temperature: float = 1.0
     mean: bool = False
+    label: int | None = None
 
     def draw(self, make: Callable[[Brush], Drawing]) -> None:
         """Draw with a progress bar, write the file, and say what it is."""
@@ -55,7 +57,7 @@ class Canvas:
         bar = Bar(" pictures")
         brush = Brush(
             load_weights(find_weights(self.weights)), BarWatch(bar), self.seed, self.temperature,
-            self.mean,
+            self.mean, self.label,
         )  # fmt: skip
         try:
             drawing = make(brush)
@@ -63,6 +65,7 @@ class Canvas:
             bar.close()
         self.out.write_bytes(bytes(render(drawing, self.file_format, "").body))
         warmth = "" if self.temperature == 1 else f", temperature {self.temperature:g}"
+        warmth += "" if self.label is None else f", label {self.label}"
         count = len(drawing.pictures)
         print(
             f"{self.out}: {count} picture{'s' if count > 1 else ''} by {drawing.fingerprint}, "
@@ -92,7 +95,10 @@ def run_sample(canvas: Canvas, *, n: int, side: int | None = None) -> None:
     folder = find_weights(canvas.weights)
     if models.modality(str(read_description(folder)["model"])) == "strokes":
         use_one_thread()
-        sample_sketches(load_weights(folder), n, Drawn(canvas.out, canvas.temperature, canvas.seed))
+        weights = load_weights(folder)
+        if canvas.label is not None:
+            raise unable(weights, "label", "it is not conditioned on labels")
+        sample_sketches(weights, n, Drawn(canvas.out, canvas.temperature, canvas.seed))
         return
     canvas.draw(lambda brush: draw_samples(brush, n, side))
 

@@ -21,6 +21,7 @@ from models.training.recipe import switched_off
 from models.training.strokes import StrokeTensors
 from models.training.train import Curves, Outcome, Plan, read_plan, train
 from service.commands.console import Bar, check_device, say, stop_on_signal, use_one_thread
+from service.commands.label_data import add_labels, check_labels
 from service.commands.training_data import load_data
 
 RECIPE, VIEWS = "recipe.", "recipe.views."  # how settings that are not the model's own begin
@@ -148,8 +149,10 @@ def run_training(
     device: str,
     init: str | None,
     masks: Path | None = None,
+    labels: Sequence[Path] = (),
 ) -> Outcome:
     """Train, showing how it goes; stop politely when interrupted."""
+    check_labels(plan, data, labels)
     use_one_thread()
     check_device(device)
     if device.startswith("cuda"):  # matrix products as convolutions are: with tensor cores
@@ -159,6 +162,8 @@ def run_training(
     leader = processes.rank == 0
     start = None if init is None else load_weights(find_weights(init))
     photos = load_data(plan, data, cache=cache, processes=processes, masks=masks)
+    if labels and isinstance(photos, PhotoTensors):
+        photos = add_labels(photos, data, labels, plan.config.classes)
     curves = _curves(out) if leader else None
     display = Bar(" % ")
     with closing(curves) if curves else nullcontext(), stop_on_signal() as should_stop:
@@ -180,6 +185,7 @@ def run_training(
     given = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
     if masks is not None:
         given += f" --masks {shlex.quote(str(masks))}"
+    given += "".join(f" --labels {shlex.quote(str(path))}" for path in labels)
     again = f"niteru train {plan.name} {given} --out {shlex.quote(str(out))} --resume"
     _report(outcome, photos, out, again, model=plan.name)
     return outcome

@@ -27,12 +27,15 @@ from models.training.export import export_encoder
 PIXELS = [name for name in models.available() if models.modality(name) == "pixels"]
 STROKES = [name for name in models.available() if name not in PIXELS]
 SHAPES = [*((name, "tiny") for name in PIXELS), ("pixelvae", "mnist")]
+SHAPES += [("pixelcnn", "tiny", "labels"), ("pixelcnn_pp", "tiny", "labels")]
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids="-".join)
 def folder(request, make_weights, tmp_path_factory):
-    name, preset = request.param
-    made = make_weights(tmp_path_factory.mktemp("export") / "w", name=name, preset=preset)
+    name, preset, *labels = request.param
+    changes = {"classes": 3} if labels else {}
+    folder = tmp_path_factory.mktemp("export") / "w"
+    made = make_weights(folder, name=name, preset=preset, changes=changes)
     export_encoder(made)
     return made
 

@@ -246,8 +246,11 @@ def test_a_label_changes_every_layer_and_no_label_is_the_mean_over_all():
     assert given.exp().sum(1).tolist() == pytest.approx([1, 1, 1])
     assert (given[0] - given[1]).abs().max() > 0.1
     torch.testing.assert_close(model.score(every).exp(), given.exp().mean(0))
-    loss = model.loss(Batch(every[None], every[None], step_seed=0))["loss"]
-    loss.backward()
+    labels = torch.arange(16)[None] % 3
+    parts = model.loss(Batch(every[None], every[None], step_seed=0, labels=labels))
+    own = given[labels[0], torch.arange(16)]  # of each picture under its own label
+    torch.testing.assert_close(parts["nll"], -own.mean())
+    parts["loss"].backward()
     for layer in model.stack.layers:
         assert layer.condition.weight.grad.abs().sum() > 0
 

@@ -1,7 +1,7 @@
 """Steps that an accelerator repeats from a recording, and noise drawn where it is needed."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -11,13 +11,15 @@ import models
 from models.nn.dropout import keep
 from models.nn.noise import normal, uniform
 from models.nn.rate import Rate
+from models.training.config import to_json
 from models.training.loop import Run
 from models.training.protocols import Batch, StrokeBatch
-from models.training.recording import Recording
+from models.training.recording import Recording, _still, _tensors
 from models.training.strokes import stack_sketches
 from tests.strokes_made import drawings
 
 NAMES = models.available()
+LABELLED = ("pixelcnn+labels", "pixelcnn_pp+labels")
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 # A recording holds kernels and no numbers: what asks a tensor for one would be asked once.
@@ -25,12 +27,16 @@ READS = {"aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::equa
 
 
 def made(name):
+    name, labels = name.removesuffix("+labels"), name.endswith("+labels")
+    config = models.find_preset(name, "tiny").config
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return models.create(name, preset="tiny").train()
+        config = replace(config, classes=3) if labels else config
+        return models.create(name, config=to_json(config)).train()
 
 
 def batch_of(name, device="cpu", seed=0, source=None):
+    name, labelled = name.removesuffix("+labels"), name.endswith("+labels")
     config, _ = models.find_preset(name, "tiny")
     if models.modality(name) == "strokes":
         strokes = stack_sketches(drawings(6, seed=seed), config.max_points).to(device)
@@ -41,14 +47,15 @@ def batch_of(name, device="cpu", seed=0, source=None):
     side = config.target_size
     targets = torch.nn.functional.adaptive_avg_pool2d(views[0], side).sign()[None]
     targets = torch.where(targets == 0, 1.0, targets)
-    return Batch(views.to(device), targets.to(device), seed, 0.5, source=source)
+    labels = torch.randint(0, 3, shape[:2], generator=g).to(device) if labelled else None
+    return Batch(views.to(device), targets.to(device), seed, 0.5, labels=labels, source=source)
 
 
 def players(model):
     return [player for player in model.players() if player.repeats]
 
 
-RECORDED = [name for name in NAMES if players(made(name))]
+RECORDED = [name for name in (*NAMES, *LABELLED) if players(made(name))]
 
 
 class Asking(TorchDispatchMode):
@@ -64,7 +71,7 @@ class Asking(TorchDispatchMode):
 
 
 def test_most_models_can_be_recorded():
-    assert {"pixelrnn", "draw", "srnn", "pixelcnn"} <= set(RECORDED)
+    assert {"pixelrnn", "draw", "srnn", "pixelcnn", *LABELLED} <= set(RECORDED)
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -82,6 +89,20 @@ def test_a_loss_that_asks_is_noticed():
         torch.ones(()).item()
         torch.ones(2).nonzero()
     assert asking.asked == {"aten::_local_scalar_dense", "aten::nonzero"}
+
+
+@pytest.mark.parametrize("name", ["pixelcnn", "pixelcnn+labels", "srnn"])
+def test_what_is_kept_for_a_recording_is_all_of_a_batch(name):
+    """Each tensor of it is a copy that another batch is written over."""
+    batch = batch_of(name)
+    kept = _still(batch, torch.Generator(), torch.zeros(()))
+    for one, other in zip(_tensors(kept), _tensors(batch_of(name, seed=1)), strict=True):
+        one.copy_(other)
+    again = {f.name: getattr(batch_of(name, seed=1), f.name) for f in fields(batch)}
+    for field, expected in again.items():
+        if isinstance(expected, torch.Tensor):
+            assert torch.equal(getattr(kept, field), expected), field
+            assert not torch.equal(getattr(batch, field), expected), field
 
 
 def test_without_latent_states_a_whole_batch_has_the_same_loss():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import models
-from service.drawing import CHUNK
+from service.brush import CHUNK
 from service.job import StoppedError
 from service.studio import JobWatch
 
