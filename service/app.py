@@ -103,6 +103,15 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
         app.state.niteru = successor
 
     state.succession = Succession(state, seat=seat, open_engine=open_engine)
+    add_routes(app)
+    add_error_answers(app)
+    add_layers(app, settings, keys, note=state.metrics.note_request, ending=state.ending)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app
+
+
+def add_routes(app: FastAPI) -> None:
+    """Let the application answer its calls, and serve the files of its pages."""
     routers = (
         routes_search.router,
         routes_explain.router,
@@ -124,10 +133,6 @@ def create_app(settings: Settings, *, embedder: Embedder, engine: Engine) -> Fas
     app.include_router(routes_page.router)
     app.mount("/page/swagger", routes_page.swagger_files())
     app.mount("/page", routes_page.page_files())
-    add_error_answers(app)
-    add_layers(app, settings, keys, note=state.metrics.note_request, ending=state.ending)
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    return app
 
 
 def add_layers(

@@ -87,18 +87,7 @@ def decode_image(
             warnings.simplefilter("ignore")  # ours is the stricter limit, checked next
             image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        for name, place, beginning in ACCEPTED:
-            if data[place:].startswith(beginning):
-                raise ImageError(
-                    "corrupt",
-                    f"The {name} is cut off or damaged before its picture begins: {len(data)} "
-                    "bytes were received. Send it again.",
-                ) from error
-        raise ImageError(
-            "unsupported_format",
-            f"Not an image that can be read: {len(data)} bytes that begin with {data[:8]!r}"
-            f"{which_is(data)}. Send {', '.join(FORMATS)}.",
-        ) from error
+        raise _unreadable(data) from error
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))  # the first number of Pillow's words
         found = f"{int(pixels[0]):,} pixels" if pixels else "far too many pixels"
@@ -125,6 +114,22 @@ def decode_image(
         raise ImageError(
             "corrupt", f"The {image.format} is damaged or cut off: {error}. Send it again."
         ) from error
+
+
+def _unreadable(data: bytes) -> ImageError:
+    """The error for a file without a picture: one that breaks off, or one of another kind."""
+    for name, place, beginning in ACCEPTED:
+        if data[place:].startswith(beginning):
+            return ImageError(
+                "corrupt",
+                f"The {name} is cut off or damaged before its picture begins: {len(data)} bytes "
+                "were received. Send it again.",
+            )
+    return ImageError(
+        "unsupported_format",
+        f"Not an image that can be read: {len(data)} bytes that begin with {data[:8]!r}"
+        f"{which_is(data)}. Send {', '.join(FORMATS)}.",
+    )
 
 
 def which_is(data: bytes) -> str:

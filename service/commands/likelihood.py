@@ -84,10 +84,7 @@ def run_nll(
         told = measure_strokes(weights, data, split=split, samples=samples, limit=limit, seed=seed)
         if record:
             record_figures(weights.folder, "nll", told)
-        if as_json:
-            print_json(told)
-        else:
-            print(describe_strokes(told))
+        print_json(told) if as_json else print(describe_strokes(told))
         return
     model = weights.model
     exact = scores_exactly(model)
@@ -118,10 +115,7 @@ def run_nll(
         record_figures(weights.folder, "nll", told)
         called = data.name if told["split"] is None else f"{data.name}, {split}"
         record_scores(weights.folder, kept, called, None if exact else samples)
-    if as_json:
-        print_json(told)
-    else:
-        print(describe(told))
+    print_json(told) if as_json else print(describe(told))
 
 
 Keep = Callable[[Tensor, Tensor], None]

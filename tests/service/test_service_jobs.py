@@ -116,9 +116,9 @@ def test_a_job_that_waits_is_cancelled_at_once(artist, check_problem):
 
 def test_a_job_is_cancelled_while_it_draws(artist, monkeypatch):
     """Between two chunks: the first picture has been shown and the last never is."""
-    from service import drawing  # noqa: PLC0415 - only here
+    from service import brush  # noqa: PLC0415 - only here
 
-    monkeypatch.setattr(drawing, "CHUNK", 1)
+    monkeypatch.setattr(brush, "CHUNK", 1)
     jobs = artist.app.state.niteru.jobs
 
     async def run():
