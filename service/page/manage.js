@@ -1,19 +1,37 @@
 // Indexes: which one answers, going back, indexing again.
 
-import { call, follow, read, start } from "./api.js";
-import { attempt, byId, el, fill, tell } from "./dom.js";
+import { call, follow, read, roleTooLow, start, stop } from "./api.js";
+import { attempt, byId, el, fill, tell, tellProgress } from "./dom.js";
 
 let opened = false;
 let job = null;
+let allowed = false; // to change what answers: not before it is known of the key
+let working = false; // indexing
 const line = byId("manage-status");
 
 export function openManage() {
   if (!opened) {
     byId("reindex").addEventListener("click", reindex);
-    byId("reindex-cancel").addEventListener("click", () => job && call(job.url, { method: "DELETE" }));
+    byId("reindex-cancel").addEventListener("click", ({ target }) => job && attempt(line, () => stop(job, target)));
   }
   opened = true;
-  attempt(line, list);
+  if (!working) tell(line, ""); // what was wrong before the key was given, for instance
+  attempt(line, async () => { await learnRole(); await list(); });
+}
+
+/** Keep to who may do it what only some may, and say so beforehand. */
+async function learnRole() {
+  const role = await roleTooLow();
+  allowed = role === null;
+  byId("manage-role").hidden = allowed;
+  byId("manage-role").textContent = allowed ? "" : `Indexing and going back need a key with the role 'admin'; yours has the role '${role}'. Give another under "Key".`;
+  enable();
+}
+
+/** Let the buttons be pressed, or not. */
+function enable() {
+  byId("reindex").disabled = working || !allowed;
+  for (const button of document.querySelectorAll("#generations button")) button.disabled = !allowed;
 }
 
 async function list() {
@@ -32,25 +50,27 @@ async function list() {
         await list();
       }),
     }, "Go back to it")))));
+  enable();
 }
 
 async function reindex() {
   const bar = byId("reindex-progress");
-  byId("reindex").disabled = true;
+  working = true;
+  enable();
+  tell(line, "Waiting for its turn …");
   await attempt(line, async () => {
     job = await start("v1/reindex", { method: "POST" });
     byId("reindex-cancel").hidden = bar.hidden = false;
     bar.removeAttribute("value");
     const ended = await follow(job, (kind, data) => {
-      if (kind !== "progress") return;
-      if (data.total) bar.value = data.done / data.total;
-      tell(line, `${data.stage}: ${data.done} of ${data.total}`);
+      if (kind === "progress") tellProgress(line, bar, data, `${data.stage}: ${data.done} of ${data.total}`);
     });
     if (ended.state === "cancelled") tell(line, "Stopped. What was embedded is kept.");
     else if (ended.problem) throw new Error(ended.problem.detail);
     else tell(line, (await read(ended.result)).message);
     await list();
   });
-  byId("reindex").disabled = false;
+  working = false;
+  enable();
   byId("reindex-cancel").hidden = bar.hidden = true;
 }
