@@ -20,13 +20,25 @@ export function openManage() {
 }
 
 /** Keep to who may do it what only some may, and say so beforehand. */
-async function learnRole() {
-  const role = await roleTooLow();
+const learnRole = async () => allow(await roleTooLow());
+
+/** Offer the buttons, or say of the key's role that it is too low for them. */
+function allow(role) {
   allowed = role === null;
   byId("manage-role").hidden = allowed;
   byId("manage-role").textContent = allowed ? "" : `Indexing and going back need a key with the role 'admin'; yours has the role '${role}'. Give another under "Key".`;
   enable();
 }
+
+/** Do what only some may; who may not is told so, and is offered it no more. */
+const change = (work) => attempt(line, async () => {
+  try {
+    await work();
+  } catch (error) {
+    if (error.told?.needed) allow(error.told.role);
+    throw error;
+  }
+});
 
 /** Let the buttons be pressed, or not. */
 function enable() {
@@ -44,7 +56,7 @@ async function list() {
     el("td", {}, one.recall_at_10 === null ? "" : one.recall_at_10.toFixed(3)),
     el("td", {}, one.serving ? "answers" : el("button", {
       type: "button", class: "quiet", "aria-label": `Answer from ${one.id}`,
-      onclick: () => attempt(line, async () => {
+      onclick: () => change(async () => {
         await call(`v1/generations/${one.id}/activate`, { method: "POST" });
         tell(line, `${one.id} answers now.`);
         await list();
@@ -58,7 +70,7 @@ async function reindex() {
   working = true;
   enable();
   tell(line, "Waiting for its turn …");
-  await attempt(line, async () => {
+  await change(async () => {
     job = await start("v1/reindex", { method: "POST" });
     byId("reindex-cancel").hidden = bar.hidden = false;
     bar.removeAttribute("value");

@@ -215,6 +215,8 @@ def test_where_metrics_are_kept_from_browsers_the_calls_tell(page, start):
     expect(page.locator("#reindex")).to_be_enabled()
     page.click("#reindex")
     expect(page.locator("#manage-status.problem")).to_contain_text("needs 'admin'")
+    expect(page.locator("#reindex")).to_be_disabled()
+    expect(page.locator("#manage-role")).to_contain_text("yours has the role 'search'")
 
 
 def test_the_playground_waits_for_its_models(page, address):
