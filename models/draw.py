@@ -18,7 +18,7 @@ rate is a mean over draws (``rate``); the embedding is the path on which each st
 
 ``canvases`` shows the canvas after every step, ``look`` where the model looked and painted.
 
-Figures (docs/models.md): at most 84.92 nats by ``draw-plain-large`` and 87.95 by ``draw-large``;
+Figures (docs/models.md): at most 84.92 nats by ``draw-plain-large`` and 84.37 by ``draw-longest``;
 published: 87.40 without attention, <= 80.97 with it, on the fixed binarized MNIST, in 64 steps.
 """
 

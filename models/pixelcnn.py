@@ -18,7 +18,7 @@ Presets: ``mnist`` is plain, ``mnist-gated`` and ``cifar10`` are gated; ``gpu`` 
 paper, ``gpu-gated`` is a large gated one. There is no latent vector: the embedding is the mean over
 the pixels of the last hidden features.
 
-Figures (docs/models.md): 89.26 nats by ``pixelcnn-large``, 85.77 by ``pixelcnn-gated-large``.
+Figures (docs/models.md): 83.89 nats by ``pixelcnn-wide``, 83.62 by ``pixelcnn-gated-longer``.
 Published: 81.30 plain and 80.10 gated on the fixed binarized MNIST
 (Gulrajani et al., 2016), 3.14 and 3.03 bits per dimension on CIFAR-10.
 """

@@ -23,7 +23,7 @@ Presets: ``mnist`` and ``cifar10`` are diagonal, ``mnist-row`` is not; ``mnist-7
 ``gpu-row`` are of the paper's size. There is no latent vector: the embedding is the mean over the
 pixels of the last hidden features.
 
-Figures (docs/models.md): 82.58 nats by ``pixelrnn-large``, 83.31 by ``pixelrnn-row-large``; 4.547
+Figures (docs/models.md): 81.37 nats by ``pixelrnn-longer``, 82.83 by ``pixelrnn-row-longer``; 4.547
 bits by ``pixelrnn-cifar``, of 5,000 pictures. Published: 79.20 on the fixed binarized MNIST (7
 diagonal layers), 3.00 bits per dimension on CIFAR-10 and 3.07 with rows.
 """

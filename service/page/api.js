@@ -72,7 +72,10 @@ export async function follow(job, heard, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return { done: true }; // cut off: the browser's own words for it say little
+    });
     if (done) break;
     waiting += value;
     const blocks = waiting.split("\n\n");
@@ -87,6 +90,31 @@ export async function follow(job, heard, signal) {
     }
   }
   throw new Error("The connection broke off before the end. The job goes on.");
+}
+
+/** Ask a job to stop; `button` waits for the answer. Its end is told by its events. */
+export async function stop(job, button) {
+  button.disabled = true;
+  try {
+    await call(job.url, { method: "DELETE" });
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/**
+ * The role of the key if it is too low for an admin's calls; null if it is not, or nobody knows.
+ * Reading /metrics needs the same role and changes nothing. Where something in between keeps
+ * /metrics from the browser, the calls themselves say what they lack.
+ */
+export async function roleTooLow() {
+  if (!key()) return null;
+  try {
+    await call("metrics");
+  } catch (error) {
+    return error.told?.needed ? error.told.role : null;
+  }
+  return null;
 }
 
 /** Ask for work that takes long: resolves to the job. */

@@ -32,6 +32,12 @@ export async function attempt(line, work) {
   }
 }
 
+/** Tell how far work is; a problem told meanwhile stays to be read. */
+export function tellProgress(line, bar, { done, total }, text) {
+  if (total) bar.value = done / total;
+  if (!line.classList.contains("problem")) tell(line, text);
+}
+
 /** Children in place of those there were. */
 export function fill(node, ...children) {
   node.replaceChildren(...children.flat().filter((child) => child !== null));

@@ -18,7 +18,16 @@ function see() {
     else link.removeAttribute("aria-current");
   }
   views[chosen]();
-  if (chosen === "search" && item) searchWithItem(decodeURIComponent(item));
+  if (chosen === "search" && item) searchWithItem(decoded(item));
+}
+
+/** An item's id as it stands in the address, which somebody may have typed. */
+function decoded(item) {
+  try {
+    return decodeURIComponent(item);
+  } catch {
+    return item;
+  }
 }
 
 function askForKey() {

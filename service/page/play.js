@@ -1,7 +1,7 @@
 // The playground: every model with its settings, its pictures seen while they are drawn.
 
-import { call, follow, fromBase64, read, start } from "./api.js";
-import { attempt, byId, el, fill, tell } from "./dom.js";
+import { call, follow, fromBase64, read, start, stop } from "./api.js";
+import { attempt, byId, el, fill, tell, tellProgress } from "./dom.js";
 import { known } from "./known.js";
 import { pad } from "./pad.js";
 
@@ -19,6 +19,7 @@ const STROKE_TASKS = {
 };
 const FIRST = "pixelvae"; // the model that is looked at first: the one that searches
 let models = null;
+let asking = false; // which models there are
 let photo = null;
 let sketch = null;
 let drawing = null; // a file with a sketch, in place of the pad's
@@ -31,12 +32,15 @@ const tasks = () => (model()?.modality === "strokes" ? STROKE_TASKS : TASKS);
 const task = () => tasks()[byId("task").value];
 
 export async function openPlayground() {
-  if (models) return;
+  if (models || asking) return;
+  asking = true;
   const line = byId("play-status");
   tell(line, "Looking which models there are …");
-  await attempt(line, async () => {
+  fill(byId("model"), el("option", {}, "Loading …"));
+  const well = await attempt(line, async () => {
     const found = (await read("v1/models")).models;
     models = found;
+    byId("play-fields").disabled = false;
     const option = (one) => el("option", { value: one.name }, one.weights.length ? one.name : `${one.name} (not trained)`);
     fill(byId("model"), [...models].sort((a, b) => (b.weights.length > 0) - (a.weights.length > 0)).map(option));
     sketch = pad(byId("pad"), () => useDrawing(null));
@@ -46,6 +50,8 @@ export async function openPlayground() {
     choose();
     tell(line, "");
   });
+  asking = false;
+  if (!well) fill(byId("model")); // the line says why; coming back asks again
 }
 
 function listen() {
@@ -53,7 +59,7 @@ function listen() {
   byId("task").addEventListener("change", arrange);
   byId("weights").addEventListener("change", arrange);
   byId("play").addEventListener("submit", (event) => { event.preventDefault(); draw(); });
-  byId("cancel").addEventListener("click", () => job && call(job.url, { method: "DELETE" }));
+  byId("cancel").addEventListener("click", ({ target }) => job && attempt(byId("play-status"), () => stop(job, target)));
   byId("pad-clear").addEventListener("click", () => { sketch.clear(); useDrawing(null); });
   byId("pad-file").addEventListener("change", (event) => useDrawing(event.target.files[0] ?? null));
   byId("known").addEventListener("input", keep);
@@ -170,8 +176,7 @@ async function draw() {
 function hear(kind, data) {
   const bar = byId("play-progress");
   if (kind === "progress" && data.total) {
-    bar.value = data.done / data.total;
-    tell(byId("play-status"), data.stage === "load" ? "Loading the model …" : `${data.done} of ${data.total}`);
+    tellProgress(byId("play-status"), bar, data, data.stage === "load" ? "Loading the model …" : `${data.done} of ${data.total}`);
   } else if (kind === "partial") data.pictures.forEach((picture, i) => put(data.number + i, picture));
   else if (kind === "picture") put(data.number, data.picture);
 }

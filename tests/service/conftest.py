@@ -25,8 +25,11 @@ from service.addresses import is_public
 from service.app import create_app
 from service.fetching import Fetcher, Policy
 from service.settings import Settings
+from tests.service.browsing import address, browser, page, start
 from tests.service.clients import over_app
 from tests.sites import Names, Site
+
+__all__ = ["address", "browser", "page", "start"]  # fixtures that are written elsewhere
 
 # Ids that are awkward in a path, among plain ones.
 AWKWARD = ("a b/ü%2F?#&+", "shoes/image", "image", "dots/../up", "slash/", "x//y", "../etc/passwd",

@@ -2,80 +2,13 @@
 
 import base64
 import io
-import os
 import re
-import shutil
-from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from indexer.engines.faiss_engine import FaissEngine
-from service.app import create_app
 from service.client import Client
-from service.settings import Settings
-from tests.service.listening import listening
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update",
-         "--no-first-run")  # fmt: skip
-expect = playwright.expect if CHROMIUM else None
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory, publish, entries, embedder, gallery, make_weights):
-    """Serves the drawn catalogue over a real socket: ``start(api_keys=...)`` -> its address."""
-    store = tmp_path_factory.mktemp("page") / "store"
-    known = [
-        type(e)(e.id, e.uri, {**e.attributes, "kind": e.id.split("/")[0], "cost": 5 + number})
-        for number, e in enumerate(entries)
-    ]
-    publish(store, known, embedder)
-    make_weights(gallery / "weights" / "sketch_rnn", name="sketch_rnn")
-    before = Path.cwd()
-    os.chdir(gallery)  # where weights/ is
-    with ExitStack() as running:
-
-        def run(**given):
-            chosen = Settings(store=store, refresh_interval=0, decoders=0, **given)
-            app = create_app(chosen, embedder=embedder, engine=FaissEngine.open(store))
-            return running.enter_context(listening(app))
-
-        yield run
-    os.chdir(before)
-
-
-@pytest.fixture(scope="module")
-def address(start):
-    return start()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as found:
-        opened = found.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser):
-    """A fresh page; whatever it complains about fails the test."""
-    opened = browser.new_page(viewport={"width": 1100, "height": 800})
-    opened.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)  # 5 s by itself: too few beside other tests that compute
-    wrong = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
-    yield opened
-    opened.close()
-    # What the server refuses on purpose, the browser logs as well.
-    assert not [text for text in wrong if not re.search("status of (401|415|422|501)", text)]
-
+from tests.service.browsing import expect, give_key, results, search
 
 # What forms are made of, as the browser does not tell of the bodies that it sends.
 NOTE_FORMS = """
@@ -93,16 +26,6 @@ def photos_of(page):
     return [
         (name, *is_) for name, is_ in page.evaluate("() => window.sent") if isinstance(is_, list)
     ]
-
-
-def results(page):
-    return page.locator("#results li")
-
-
-def search(page, address, folder, number):
-    page.goto(address)
-    page.set_input_files("#photo", folder / f"{number}.png")
-    expect(results(page)).not_to_have_count(0)
 
 
 def test_a_photo_finds_its_item_first(page, address, folder, photos):
@@ -333,9 +256,7 @@ def test_indexes_are_listed_and_a_server_without_a_catalogue_says_so(page, addre
 
 def test_a_key_is_asked_for_and_used_for_photos_too(page, start, folder):
     page.goto(start(api_keys="search:" + "k" * 20))
-    expect(page.locator("#key-dialog")).to_be_visible()
-    page.fill("#key", "k" * 20)
-    page.get_by_role("button", name="Use it").click()
+    give_key(page, "k" * 20)
     expect(page.locator("#suggested li")).to_have_count(12)
     expect(page.locator("#filters input")).not_to_have_count(0)
     page.set_input_files("#photo", folder / "3.png")
