@@ -15,9 +15,8 @@ numbers derived from a seed and a count, so an ensemble is the same wherever it 
     niteru train made --data binarized_mnist.npz --preset mnist --out weights/made
     niteru train made --data binarized_mnist.npz --preset mnist --set masks=1 --out weights/one
 
-Figures (docs/models.md): 88.74 nats by ``made-wide``, of 8,000 units, and 91.68 by ``made-large``, of
-2,000; on the fixed binarized MNIST two layers of 8,000 are published at 86.64 with 32 masks and at
-89.59 with one.
+Figures (docs/models.md): 88.74 nats by ``made-wide``, 91.68 by ``made-large``; on the fixed
+binarized MNIST two layers of 8,000 are published at 86.64 with 32 masks and at 89.59 with one.
 """
 
 from collections.abc import Iterator
