@@ -35,6 +35,7 @@ from models.nn.likelihoods import Bernoulli, refuse_grey
 from models.nn.noise import normal
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl, gaussian_log_prob
+from models.nn.tempered import TemperedDraws
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
 
@@ -135,7 +136,7 @@ class Painting(NamedTuple):
     looked: list[Glimpse]
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """Two LSTMs, and what they read and write."""
 
     unrolls = True

@@ -37,6 +37,7 @@ from models.nn.likelihoods import Bernoulli, Likelihood, LogisticMixture, refuse
 from models.nn.precision import at_least_float32
 from models.nn.shifted import DOWN, DOWN_RIGHT, Doubling, GatedBlock, ShiftedConv2d
 from models.nn.sized import AnySize
+from models.nn.tempered import TemperedDraws
 from models.sampling.calls import Calls
 from models.sampling.methods import Method, Task, draw, refuse_gaps
 from models.sampling.row_strided import StridedRows
@@ -144,7 +145,7 @@ def presets() -> dict[str, Preset]:
     }
 
 
-class Model(AnySize, Labelled, GenerativeModel):
+class Model(TemperedDraws, AnySize, Labelled, GenerativeModel):
     """Two streams down to the coarsest scale and up again, and a distribution for every pixel.
 
     Attributes:

@@ -36,6 +36,7 @@ from models.nn.onlookers import seen_by
 from models.nn.posterior import NormalPlaces, NormalPosterior
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_kl_between, gaussian_log_prob
+from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
 from models.sampling.gated import draw_gated
 from models.sampling.methods import Method, in_double
@@ -167,7 +168,7 @@ class Enlarge(nn.Module):
         return x
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """Encoder, a PixelCNN over the map's places, and one over the pixels."""
 
     def __init__(self, config: Config) -> None:

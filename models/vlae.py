@@ -35,6 +35,7 @@ from models.nn.noise import normal
 from models.nn.posterior import NormalPosterior
 from models.nn.precision import at_least_float32
 from models.nn.rate import Rate, active_units, gaussian_log_prob
+from models.nn.tempered import TemperedDraws
 from models.nn.upsampler import Upsampler
 from models.training.protocols import Batch, GenerativeModel, Player
 from models.training.recipe import Preset, Recipe, Views
@@ -108,7 +109,7 @@ def presets() -> dict[str, Preset]:
     }
 
 
-class Model(GenerativeModel):
+class Model(TemperedDraws, GenerativeModel):
     """Encoder, flow prior, condition map and local PixelCNN."""
 
     def __init__(self, config: Config) -> None:
