@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export NITERU_DATA ?= $(if $(DATA),$(abspath $(DATA)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench soak clean
+.PHONY: help install demo test browser check format bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ demo: install ## render the sample catalogue, index it, serve it and query it (A
 
 test: install ## run the tests, a process for each core (ARGS is handed to pytest)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+browser: ## install Chromium and nginx from Debian's packages, for the tests that need them (as root)
+	apt-get update -q
+	apt-get install -y -q chromium nginx
 
 check: install ## ruff, mypy strict, import rules
 	$(BIN)/ruff check .
