@@ -1,7 +1,6 @@
 """``niteru sample``, ``complete``, ``reconstruct``, ``interpolate``: as over HTTP, and in files."""
 
 import base64
-import contextlib
 import io
 import json
 import subprocess
@@ -15,22 +14,10 @@ from PIL import Image
 
 from models.training.checkpoint import load_weights
 from models.training.weights import METRICS
-from service.cli import main
 from service.likelihoods import png_bits, share_above
+from tests.service.commands import niteru
 
 JSON = {"accept": "application/json"}
-
-
-def niteru(*words, code=0):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(word) for word in words])
-            found = 0
-        except SystemExit as end:
-            found = end.code or 0
-    assert found == code, out.getvalue() + err.getvalue()
-    return err.getvalue() if code else out.getvalue()
 
 
 @pytest.fixture(scope="module")

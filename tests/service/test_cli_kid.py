@@ -1,7 +1,5 @@
 """``niteru evaluate kid``: its figures against the definition, and what it refuses."""
 
-import contextlib
-import io
 import json
 import math
 import statistics
@@ -14,21 +12,9 @@ import torch
 import models
 from models.images import Preprocessing
 from models.training.checkpoint import load_weights, read_metrics, save_weights
-from service.cli import main
 from service.commands.likeness import compare
 from service.model_cards import read_card
-
-
-def niteru(*words, code=0):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(word) for word in words])
-            found = 0
-        except SystemExit as end:
-            found = end.code or 0
-    assert found == code, out.getvalue() + err.getvalue()
-    return err.getvalue() if code else out.getvalue()
+from tests.service.commands import niteru
 
 
 def weights_of(folder, name, **changes):

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from models.training.checkpoint import load_weights
-from service.cli import main
 from service.commands.training import Wishes, make_plan
+from tests.service.commands import niteru
 
 JSON = {"accept": "application/json"}
 PATIENT = {"job_wait": 100.0, "request_timeout": 150.0}  # however busy the machine is
@@ -29,18 +29,6 @@ def _unexported():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.commands.training.export_encoder", lambda _folder: None)
         yield
-
-
-def niteru(*words, code=0):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(word) for word in words])
-            found = 0
-        except SystemExit as end:
-            found = end.code or 0
-    assert found == code, out.getvalue() + err.getvalue()
-    return err.getvalue() if code else out.getvalue()
 
 
 def write_idx(prefix: Path, pixels: np.ndarray, labels: np.ndarray) -> Path:
