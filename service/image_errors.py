@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from models.images import ImageError
-from models.images.decode import FORMATS
+from models.images.decode import ACCEPTED, FORMATS
 from service.errors import InvalidRequestError, UnsupportedFormatError, UnusableImageError
 
 # What does not go with a good image, by the reason of the decoder: the field, and what it is told.
@@ -16,7 +16,7 @@ FIELDS = {
 
 
 @contextmanager
-def told_of(data: bytes) -> Iterator[None]:
+def told_of() -> Iterator[None]:
     """Turn what is wrong with an image file that is read inside into an error of ours.
 
     Raises:
@@ -26,8 +26,7 @@ def told_of(data: bytes) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        # A file that begins like an accepted one and breaks off is damaged, not foreign.
-        if error.reason == "unsupported_format" and image_type(data) is None:
+        if error.reason == "unsupported_format":
             raise UnsupportedFormatError(
                 str(error),
                 extensions={"accepted": [f"image/{kind.lower()}" for kind in FORMATS]},
@@ -37,21 +36,15 @@ def told_of(data: bytes) -> Iterator[None]:
             raise InvalidRequestError(
                 str(error), extensions={"errors": [{"field": field, "message": message}]}
             ) from error
-        reason = "corrupt" if error.reason == "unsupported_format" else error.reason
-        raise UnusableImageError(str(error), extensions={"reason": reason}) from error
-
-
-# The first bytes of a file decide what it is; its name and Content-Type are only claims.
-SIGNATURES = (
-    ("image/jpeg", 0, b"\xff\xd8\xff"),
-    ("image/png", 0, b"\x89PNG\r\n\x1a\n"),
-    ("image/webp", 8, b"WEBP"),
-)
+        raise UnusableImageError(str(error), extensions={"reason": error.reason}) from error
 
 
 def image_type(data: bytes) -> str | None:
-    """The media type of an image file by its first 12 bytes, None if it is none we accept."""
-    for media_type, offset, signature in SIGNATURES:
-        if data[offset : offset + len(signature)] == signature:
-            return media_type
+    """The media type of an image file by its first 12 bytes, None if it is none we accept.
+
+    What it begins with decides; a name and a Content-Type are only claims.
+    """
+    for kind, place, beginning in ACCEPTED:
+        if data[place : place + len(beginning)] == beginning:
+            return f"image/{kind.lower()}"
     return None

@@ -162,7 +162,7 @@ class Searcher:
             UnusableImageError: Empty, damaged, too many pixels or too slow to decode.
             InvalidRequestError: The crop is no part of it.
         """
-        with told_of(data):
+        with told_of():
             return self.decoder.read(data, self.embedder.preprocessing, crop=crop)
 
     def embed(self, pixels: Pixels) -> Vectors:

@@ -167,7 +167,7 @@ class Studio:
         Raises:
             UnsupportedFormatError, UnusableImageError: See ``service.errors``.
         """
-        with told_of(data):
+        with told_of():
             return self.decoder.read(data, read_preprocessing(weights.folder))
 
     def read_mask(self, weights: "WeightsCard", data: bytes, photo: bytes) -> Pixels:
@@ -177,7 +177,7 @@ class Studio:
             UnsupportedFormatError, UnusableImageError, InvalidRequestError: See
                 ``service.errors``.
         """
-        with told_of(data):
+        with told_of():
             return self.decoder.read_mask(data, photo, read_preprocessing(weights.folder))
 
     def read_small(self, weights: "WeightsCard", data: bytes) -> Pixels:
@@ -187,7 +187,7 @@ class Studio:
             UnsupportedFormatError, UnusableImageError, InvalidRequestError: See
                 ``service.errors``.
         """
-        with told_of(data):
+        with told_of():
             preprocessing = read_preprocessing(weights.folder)
             return self.decoder.read_small(data, preprocessing, weights.enlarges)
 

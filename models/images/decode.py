@@ -119,7 +119,7 @@ def decode_image(
 def _unreadable(data: bytes) -> ImageError:
     """The error for a file without a picture: one that breaks off, or one of another kind."""
     for name, place, beginning in ACCEPTED:
-        if data[place:].startswith(beginning):
+        if data[place : place + len(beginning)] == beginning:
             return ImageError(
                 "corrupt",
                 f"The {name} is cut off or damaged before its picture begins: {len(data)} bytes "
